@@ -1,0 +1,2 @@
+//! Finding partitions by type and identity.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Kernel keyrings.
+#![forbid(unsafe_code)]

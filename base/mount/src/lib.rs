@@ -1,0 +1,2 @@
+//! Mounting file systems and switching root.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The system calls no maintained crate wraps safely.
+

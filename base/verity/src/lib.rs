@@ -1,0 +1,2 @@
+//! dm-verity devices: activate, watch, remove.
+#![forbid(unsafe_code)]

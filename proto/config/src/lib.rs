@@ -1,0 +1,2 @@
+//! Parsers of the product and service definitions.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! EFI variables and signature lists.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The Varlink interfaces of Bastide.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Pins, fetches, exports and imports everything a build takes from outside.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Checks the tree: arrows between rooms, dependencies, licences.
+#![forbid(unsafe_code)]

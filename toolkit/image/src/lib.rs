@@ -1,0 +1,2 @@
+//! Makes the Core image, the UKI and the bootable disk.
+#![forbid(unsafe_code)]

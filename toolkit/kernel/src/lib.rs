@@ -1,0 +1,2 @@
+//! Configures and builds the kernel.
+#![forbid(unsafe_code)]
