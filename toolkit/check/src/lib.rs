@@ -1,2 +1,6 @@
-//! Checks the tree: arrows between rooms, dependencies, licences.
+//! Checks of the tree itself: which room may use which, how dependencies are declared.
+//!
+//! Trust boundary: reads the checkout only. This never changes a file and never builds anything.
 #![forbid(unsafe_code)]
+
+pub mod arrows;

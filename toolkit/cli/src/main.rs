@@ -1,3 +1,80 @@
-//! The ./bastide command: builds, runs, tests and checks Bastide.
+//! The `./bastide` command: builds, runs, tests and checks Bastide.
+//!
+//! Trust boundary: runs as the developer, on the build machine. It reads the tree and the cache,
+//! writes only below `out/`, the cache and (for `keys init`) the key directory. Whatever executes
+//! third-party code does so inside the SDK sandbox of `bastide-recipe`.
+//!
+//! This never signs with a key it made silently for somebody else's product: the development key
+//! set is one per user, lives outside the checkout and is announced when it is made.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod check;
+mod clean;
+mod context;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::Context;
+
+/// Builds, runs, tests and checks Bastide.
+#[derive(Parser)]
+#[command(name = "bastide", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options every subcommand takes.
+#[derive(clap::Args)]
+struct Global {
+    /// Answer yes to every question (a root without a terminal is not asked anyway)
+    #[arg(long, global = true)]
+    yes: bool,
+    /// Where built products go [default: out/ in the checkout]
+    #[arg(long, global = true, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Directory of the owner's keys [default: $XDG_DATA_HOME/bastide/keys]
+    #[arg(long, global = true, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Debian mirror to fetch from [default: the one in the host's apt configuration]
+    #[arg(long, global = true, value_name = "URL")]
+    mirror: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check formatting, lints, the arrows between rooms, dependencies, licences and docs
+    Check(check::Arguments),
+    /// Remove what was built (the cache of assets and keys stays unless asked)
+    Clean(clean::Arguments),
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("BASTIDE_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bastide: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let context = Context::new(&cli.global)?;
+    match &cli.command {
+        Command::Check(arguments) => check::run(arguments, &context),
+        Command::Clean(arguments) => clean::run(arguments, &context),
+    }
+}

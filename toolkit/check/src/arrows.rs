@@ -1,0 +1,108 @@
+//! The arrows between rooms: which crate of the tree may depend on which (ARCHITECTURE.md).
+//!
+//! The rooms are folders; a crate belongs to the room its manifest lies in. What is not allowed
+//! here is forbidden, so a new room must be entered before its first crate passes `check`.
+
+use std::path::Path;
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Why the arrows could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `cargo metadata` failed, as it does for a manifest with a mistake in it.
+    #[error("reading the workspace with cargo metadata")]
+    Metadata(#[from] cargo_metadata::Error),
+}
+
+/// Whether a crate in the folder `from` may depend on a crate in the folder `to`.
+///
+/// Folders are relative to the checkout, such as `core/init`. Development dependencies follow the
+/// same arrows: a test that needs a forbidden room belongs in `tests/vm`.
+#[must_use]
+pub fn allowed(from: &str, to: &str) -> bool {
+    let room = |folder: &str| folder.split('/').next().unwrap_or_default().to_owned();
+    match room(from).as_str() {
+        "proto" | "fleet" => room(to) == "proto",
+        // A mechanism may stand on the system calls below it and on formats, never on a program.
+        "base" => matches!(room(to).as_str(), "base" | "proto"),
+        "core" | "cage" | "desktop" | "installer" => matches!(room(to).as_str(), "base" | "proto"),
+        "toolkit" => matches!(room(to).as_str(), "base" | "proto" | "toolkit"),
+        "tests" => to == "toolkit/vm" || room(to) == "proto",
+        "fuzz" => matches!(room(to).as_str(), "base" | "proto"),
+        _ => false,
+    }
+}
+
+/// Every forbidden arrow of the workspace in `tree`, and every third-party dependency that a
+/// member declares itself instead of taking it from `[workspace.dependencies]`, as sentences.
+///
+/// # Errors
+/// [`Error::Metadata`] when cargo cannot read the workspace.
+pub fn violations(tree: &Path) -> Result<Vec<String>, Error> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(tree.join("Cargo.toml"))
+        .no_deps()
+        .exec()?;
+    let folder = |path: &Path| {
+        path.strip_prefix(&metadata.workspace_root)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    };
+    let mut found = Vec::new();
+    for package in metadata.workspace_packages() {
+        let Some(home) = package.manifest_path.parent() else {
+            continue;
+        };
+        let from = folder(home.as_std_path());
+        for dependency in &package.dependencies {
+            let Some(path) = &dependency.path else {
+                continue;
+            };
+            let to = folder(path.as_std_path());
+            if !allowed(&from, &to) {
+                let kind = match dependency.kind {
+                    DependencyKind::Development => " (in tests)",
+                    DependencyKind::Build => " (in its build script)",
+                    _ => "",
+                };
+                found.push(format!(
+                    "{from} depends on {to}{kind}: that arrow is not allowed; see ARCHITECTURE.md"
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::allowed;
+
+    #[test]
+    fn daemons_stand_on_mechanisms_and_formats_only() {
+        assert!(allowed("core/init", "base/mount"));
+        assert!(allowed("core/init", "proto/config"));
+        assert!(!allowed("core/init", "core/console"));
+        assert!(!allowed("core/init", "toolkit/vm"));
+    }
+
+    #[test]
+    fn formats_know_nothing_but_formats() {
+        assert!(allowed("proto/ipc", "proto/config"));
+        assert!(!allowed("proto/ipc", "base/sys"));
+    }
+
+    #[test]
+    fn scenarios_see_the_machine_from_outside() {
+        assert!(allowed("tests/vm", "toolkit/vm"));
+        assert!(!allowed("tests/vm", "toolkit/image"));
+        assert!(!allowed("tests/vm", "core/init"));
+    }
+
+    #[test]
+    fn an_unknown_room_may_do_nothing() {
+        assert!(!allowed("helpers/misc", "proto/config"));
+    }
+}

@@ -1,0 +1,87 @@
+//! `./bastide check`: everything that can be said of the tree without building an image.
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use bastide_check::arrows;
+
+use crate::context::Context;
+
+/// Arguments of `check`.
+#[derive(clap::Args)]
+pub struct Arguments {}
+
+/// Runs every check, prints a line for each, and fails when one did.
+///
+/// # Errors
+/// When a check cannot be run at all.
+pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode> {
+    let cargo = |words: &[&str]| -> anyhow::Result<Vec<String>> {
+        let status = Command::new("cargo")
+            .args(words)
+            .current_dir(&context.tree)
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .status()
+            .context("running cargo")?;
+        Ok(match status.success() {
+            true => Vec::new(),
+            false => vec![format!("cargo {} failed: {status}", words.join(" "))],
+        })
+    };
+    type Check<'a> = (&'a str, Box<dyn Fn() -> anyhow::Result<Vec<String>> + 'a>);
+    let checks: Vec<Check<'_>> = vec![
+        ("format", Box::new(|| cargo(&["fmt", "--all", "--check"]))),
+        (
+            "clippy",
+            Box::new(|| {
+                cargo(&[
+                    "clippy",
+                    "--quiet",
+                    "--locked",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ])
+            }),
+        ),
+        (
+            "arrows between rooms",
+            Box::new(|| Ok(arrows::violations(&context.tree)?)),
+        ),
+        (
+            "docs",
+            Box::new(|| {
+                cargo(&[
+                    "doc",
+                    "--quiet",
+                    "--locked",
+                    "--workspace",
+                    "--no-deps",
+                    "--document-private-items",
+                ])
+            }),
+        ),
+    ];
+    let mut failed = 0;
+    for (name, check) in &checks {
+        let start = Instant::now();
+        let problems = check()?;
+        let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
+        println!(
+            "{name:<24} {verdict:<7} {:>6.1} s",
+            start.elapsed().as_secs_f64()
+        );
+        for problem in &problems {
+            println!("    {problem}");
+        }
+        failed += usize::from(!problems.is_empty());
+    }
+    if failed > 0 {
+        eprintln!("bastide: {failed} of {} checks failed", checks.len());
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
