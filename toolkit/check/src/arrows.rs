@@ -24,8 +24,7 @@ pub fn allowed(from: &str, to: &str) -> bool {
     let room = |folder: &str| folder.split('/').next().unwrap_or_default().to_owned();
     match room(from).as_str() {
         "proto" | "fleet" => room(to) == "proto",
-        // A mechanism may stand on the system calls below it and on formats, never on a program.
-        "base" => matches!(room(to).as_str(), "base" | "proto"),
+        "base" => room(to) == "base",
         "core" | "cage" | "desktop" | "installer" => matches!(room(to).as_str(), "base" | "proto"),
         "toolkit" => matches!(room(to).as_str(), "base" | "proto" | "toolkit"),
         "tests" => to == "toolkit/vm" || room(to) == "proto",
@@ -34,8 +33,7 @@ pub fn allowed(from: &str, to: &str) -> bool {
     }
 }
 
-/// Every forbidden arrow of the workspace in `tree`, and every third-party dependency that a
-/// member declares itself instead of taking it from `[workspace.dependencies]`, as sentences.
+/// Every forbidden arrow of the workspace in `tree`, as sentences.
 ///
 /// # Errors
 /// [`Error::Metadata`] when cargo cannot read the workspace.
