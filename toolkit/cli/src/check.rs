@@ -4,9 +4,10 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use bastide_check::arrows;
+use bastide_check::{arrows, manifest};
 
 use crate::context::Context;
+use crate::tools::CARGO_DENY;
 
 /// Arguments of `check`.
 #[derive(clap::Args)]
@@ -50,6 +51,25 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
         (
             "arrows between rooms",
             Box::new(|| Ok(arrows::violations(&context.tree)?)),
+        ),
+        (
+            "manifests",
+            Box::new(|| Ok(manifest::violations(&context.tree)?)),
+        ),
+        (
+            "dependencies, licences",
+            Box::new(|| {
+                let output = Command::new(CARGO_DENY.program(context)?)
+                    .args(["--offline", "--locked", "--log-level", "error", "check"])
+                    .args(["bans", "licenses", "sources"])
+                    .current_dir(&context.tree)
+                    .output()
+                    .context("running cargo-deny")?;
+                Ok(match output.status.success() {
+                    true => Vec::new(),
+                    false => vec![String::from_utf8_lossy(&output.stderr).into_owned()],
+                })
+            }),
         ),
         (
             "docs",

@@ -11,6 +11,7 @@
 mod check;
 mod clean;
 mod context;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
