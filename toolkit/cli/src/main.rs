@@ -11,6 +11,7 @@
 mod check;
 mod clean;
 mod context;
+mod manual;
 mod tools;
 
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ enum Command {
     Check(check::Arguments),
     /// Remove what was built (the cache of assets and keys stays unless asked)
     Clean(clean::Arguments),
+    /// Shell completion and man pages
+    Manual(manual::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -77,5 +80,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Clean(arguments) => clean::run(arguments, &context),
+        Command::Manual(arguments) => manual::run(arguments),
     }
 }
