@@ -1,0 +1,330 @@
+//! A running machine.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::arguments::{Configuration, Disk, Prepared, Serial, arguments};
+use crate::child::{Owned, bound_to_us};
+use crate::console::Console;
+use crate::disk::{DiskError, create_overlay};
+use crate::monitor::{Monitor, MonitorError};
+use crate::times::BootTimes;
+use crate::tpm::Tpm;
+
+/// How long QEMU may take to open its sockets.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a machine could not be started or followed.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// A file of the machine.
+    #[error("{}: cannot be used", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A program does not start.
+    #[error("{program} does not start; ./bastide run installs it where apt exists")]
+    Spawn {
+        /// Which one.
+        program: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// swtpm gave up.
+    #[error("the TPM emulator did not come up:\n{log}")]
+    Tpm {
+        /// Its log.
+        log: String,
+    },
+    /// QEMU gave up before the machine was on.
+    #[error("QEMU ended at once ({status}):\n{message}")]
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// Its own words.
+        message: String,
+    },
+    /// QEMU did not open its sockets.
+    #[error("QEMU did not come up within {} s", START_PATIENCE.as_secs())]
+    Stuck,
+    /// The machine did not go off.
+    #[error("the machine is still on after {} s{tail}", patience.as_secs())]
+    StillOn {
+        /// How long it was given.
+        patience: Duration,
+        /// The last lines of its console.
+        tail: String,
+    },
+    /// A disk.
+    #[error("a disk of the machine cannot be prepared")]
+    Disk(#[from] DiskError),
+    /// The monitor.
+    #[error("the machine's monitor failed")]
+    Monitor(#[from] MonitorError),
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> MachineError {
+    let path = path.to_owned();
+    move |source| MachineError::File { path, source }
+}
+
+/// A machine that is on, or has just gone off. Dropping it cuts the power.
+#[derive(Debug)]
+pub struct Machine {
+    // Fields are dropped in order: the processes before the directory they write to.
+    qemu: Owned,
+    tpm: Tpm,
+    console: Option<Console>,
+    monitor: Monitor,
+    directory: TempDir,
+    name: String,
+    power_on: Instant,
+}
+
+impl Machine {
+    /// Switches the machine on.
+    pub fn start(machine: &Configuration) -> Result<Self, MachineError> {
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("bastide-{}-", machine.name))
+            .tempdir()
+            .map_err(file_error(&std::env::temp_dir()))?;
+        let run = directory.path();
+        let state = machine.state.as_deref().unwrap_or(run);
+
+        let tpm = Tpm::start(&state.join("tpm-state"), run)?;
+        let files = Prepared {
+            variables: private_variables(&machine.firmware.variables, state)?,
+            disks: prepare_disks(&machine.disks, run)?,
+            tpm_socket: tpm.socket.clone(),
+            serial_socket: run.join("serial"),
+            monitor_socket: run.join("monitor"),
+        };
+        let serial = listen(&files.serial_socket)?;
+        let monitor = listen(&files.monitor_socket)?;
+
+        let messages = run.join("qemu.log");
+        let messages_file = File::create(&messages).map_err(file_error(&messages))?;
+        let mut command = bound_to_us("qemu-system-x86_64");
+        command
+            .args(arguments(machine, &files))
+            .stderr(messages_file);
+        if machine.serial == Serial::Captured {
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+        }
+        let power_on = Instant::now();
+        let mut qemu = command
+            .spawn()
+            .map(Owned)
+            .map_err(|source| MachineError::Spawn {
+                program: "qemu-system-x86_64",
+                source,
+            })?;
+
+        let console = if machine.serial == Serial::Captured {
+            let stream = accept(&serial, &mut qemu, &messages)?;
+            let log = run.join("serial.log");
+            let log = File::create(&log).map_err(file_error(&log))?;
+            let console = Console::attach(stream, log, power_on).map_err(file_error(run))?;
+            Some(console)
+        } else {
+            None
+        };
+        let monitor = Monitor::new(accept(&monitor, &mut qemu, &messages)?)?;
+        Ok(Self {
+            qemu,
+            tpm,
+            console,
+            monitor,
+            directory,
+            name: machine.name.clone(),
+            power_on,
+        })
+    }
+
+    /// The serial console.
+    ///
+    /// # Panics
+    /// When the machine was configured with [`Serial::Terminal`].
+    pub fn console(&self) -> &Console {
+        self.console
+            .as_ref()
+            .expect("a machine whose console is captured")
+    }
+
+    /// The monitor: keyboard, power button, screen.
+    pub fn monitor(&mut self) -> &mut Monitor {
+        &mut self.monitor
+    }
+
+    /// The directory of this start: serial.log, qemu.log, overlays, variables.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Process ids of QEMU and swtpm.
+    pub fn processes(&self) -> [u32; 2] {
+        [self.qemu.0.id(), self.tpm.id()]
+    }
+
+    /// Host time since power-on.
+    pub fn uptime(&self) -> Duration {
+        self.power_on.elapsed()
+    }
+
+    /// The times of the boot steps, as far as the console has shown them.
+    pub fn boot_times(&self) -> BootTimes {
+        self.console
+            .as_ref()
+            .map(|console| BootTimes::from_lines(&console.lines()))
+            .unwrap_or_default()
+    }
+
+    /// Waits for the machine to go off by itself.
+    pub fn wait_off(&mut self, patience: Duration) -> Result<ExitStatus, MachineError> {
+        let end = Instant::now() + patience;
+        loop {
+            let ended = self.qemu.0.try_wait();
+            if let Some(status) = ended.map_err(file_error(self.directory.path()))? {
+                self.settle();
+                return Ok(status);
+            }
+            if Instant::now() > end {
+                let tail = self
+                    .console
+                    .as_ref()
+                    .map(|console| format!("; its console ends with:\n{}", console.tail()))
+                    .unwrap_or_default();
+                return Err(MachineError::StillOn { patience, tail });
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits without limit, for a person at the terminal.
+    pub fn wait(&mut self) -> Result<ExitStatus, MachineError> {
+        self.qemu
+            .0
+            .wait()
+            .map_err(file_error(self.directory.path()))
+    }
+
+    /// Cuts the power.
+    pub fn cut_power(&mut self) -> Result<(), MachineError> {
+        self.qemu
+            .kill()
+            .map_err(file_error(self.directory.path()))?;
+        self.settle();
+        Ok(())
+    }
+
+    /// Lets the console's last bytes arrive after QEMU is gone.
+    fn settle(&self) {
+        let end = Instant::now() + Duration::from_secs(2);
+        while self
+            .console
+            .as_ref()
+            .is_some_and(|console| !console.is_closed())
+            && Instant::now() < end
+        {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What QEMU itself complained about.
+    pub fn complaints(&self) -> String {
+        fs::read_to_string(self.directory.path().join("qemu.log")).unwrap_or_default()
+    }
+
+    /// Cuts the power and keeps everything under `place/<name>`, for a failure report.
+    pub fn keep(mut self, place: &Path) -> Result<PathBuf, MachineError> {
+        self.cut_power()?;
+        let kept = place.join(&self.name);
+        fs::create_dir_all(&kept).map_err(file_error(&kept))?;
+        let entries =
+            fs::read_dir(self.directory.path()).map_err(file_error(self.directory.path()))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                fs::copy(&path, kept.join(entry.file_name())).map_err(file_error(&path))?;
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// The variable store that this machine may write; kept from start to start if
+/// the state directory is.
+fn private_variables(original: &Path, state: &Path) -> Result<PathBuf, MachineError> {
+    let private = state.join("variables.fd");
+    if !private.exists() {
+        fs::copy(original, &private).map_err(file_error(original))?;
+        let mut permissions = fs::metadata(&private)
+            .map_err(file_error(&private))?
+            .permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
+        fs::set_permissions(&private, permissions).map_err(file_error(&private))?;
+    }
+    Ok(private)
+}
+
+fn prepare_disks(disks: &[Disk], run: &Path) -> Result<Vec<PathBuf>, MachineError> {
+    let mut prepared = Vec::new();
+    for (index, disk) in disks.iter().enumerate() {
+        prepared.push(match disk {
+            Disk::Overlay(path) => path.clone(),
+            Disk::Image(image) => {
+                let overlay = run.join(format!("disk{index}.qcow2"));
+                create_overlay(image, &overlay)?;
+                overlay
+            }
+        });
+    }
+    Ok(prepared)
+}
+
+fn listen(socket: &Path) -> Result<UnixListener, MachineError> {
+    let listener = UnixListener::bind(socket).map_err(file_error(socket))?;
+    listener.set_nonblocking(true).map_err(file_error(socket))?;
+    Ok(listener)
+}
+
+/// Waits for QEMU to connect, or to end.
+fn accept(
+    listener: &UnixListener,
+    qemu: &mut Owned,
+    messages: &Path,
+) -> Result<UnixStream, MachineError> {
+    let end = Instant::now() + START_PATIENCE;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream
+                    .set_nonblocking(false)
+                    .map_err(file_error(messages))?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(file_error(messages)(error)),
+        }
+        if let Some(status) = qemu.0.try_wait().map_err(file_error(messages))? {
+            let message = fs::read_to_string(messages).unwrap_or_default();
+            return Err(MachineError::Ended { status, message });
+        }
+        if Instant::now() > end {
+            return Err(MachineError::Stuck);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,61 @@
+//! The guest's TPM: one swtpm process with a state directory of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::child::{Owned, bound_to_us};
+use crate::machine::MachineError;
+
+/// A running TPM emulator.
+#[derive(Debug)]
+pub(crate) struct Tpm {
+    process: Owned,
+    /// Where QEMU connects.
+    pub(crate) socket: PathBuf,
+}
+
+impl Tpm {
+    /// Starts swtpm on the state in `state` (made if missing), its socket and log in `run`.
+    pub(crate) fn start(state: &Path, run: &Path) -> Result<Self, MachineError> {
+        fs::create_dir_all(state).map_err(|source| MachineError::File {
+            path: state.to_owned(),
+            source,
+        })?;
+        let socket = run.join("tpm");
+        let mut process = bound_to_us("swtpm")
+            .args(["socket", "--tpm2", "--terminate"])
+            .arg("--tpmstate")
+            .arg(format!("dir={}", state.display()))
+            .arg("--ctrl")
+            .arg(format!("type=unixio,path={}", socket.display()))
+            .arg("--log")
+            .arg(format!("file={},level=1", run.join("tpm.log").display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map(Owned)
+            .map_err(|source| MachineError::Spawn {
+                program: "swtpm",
+                source,
+            })?;
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !socket.exists() {
+            let ended = process.0.try_wait().ok().flatten().is_some();
+            if ended || Instant::now() > patience {
+                let log = fs::read_to_string(run.join("tpm.log")).unwrap_or_default();
+                return Err(MachineError::Tpm { log });
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Self { process, socket })
+    }
+
+    /// The process, for a report.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.0.id()
+    }
+}
