@@ -16,8 +16,24 @@
 
 mod engine;
 mod error;
+pub mod execute;
+pub mod files;
+mod hash;
+pub mod interrupt;
+mod key;
+mod memory;
+pub mod progress;
+pub mod sandbox;
 mod step;
 
 pub use engine::{Builder, Engine, Sdk, Sdks, Variation};
-pub use error::Error;
+pub use error::{Error, Failure};
 pub use step::{Input, SdkName, Source, Step, StepKey, StepOutput};
+
+/// SHA-256 of a file's content, as 64 hexadecimal digits.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256_of_file(path: &std::path::Path) -> Result<String, Error> {
+    hash::file(path)
+}

@@ -1,0 +1,80 @@
+//! The inner process: process 1 of the sandbox, which becomes the step's shell.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+use super::{SandboxError, Spec, tree};
+
+/// What a package manager's or archiver's script expects of "root": to pass over
+/// the modes of files it owns. All else is given up, so that no script can
+/// remount an input writable.
+const KEPT: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL);
+
+/// Builds the tree, gives up privileges and executes the command.
+pub(super) fn run(spec: &Spec) -> Result<Infallible, SandboxError> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| {
+        SandboxError::Restrict("bind its life to the outer process's", error.into())
+    })?;
+    // The tree's own directories; the host's mask may forbid entering them.
+    umask(Mode::from_bits_truncate(0o022));
+    rustix::system::sethostname(spec.host_name.as_bytes())
+        .map_err(|error| SandboxError::Restrict("set the host name", error.into()))?;
+    rustix::system::setdomainname(b"(none)")
+        .map_err(|error| SandboxError::Restrict("set the domain name", error.into()))?;
+    tree::enter(spec)?;
+    restrict().map_err(|error| SandboxError::Restrict("give up its privileges", error))?;
+    umask(Mode::from_bits_truncate(spec.umask));
+    let (program, arguments) = spec
+        .command
+        .split_first()
+        .ok_or_else(|| SandboxError::Command {
+            command: "an empty command".into(),
+            source: io::ErrorKind::InvalidInput.into(),
+        })?;
+    let error = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(&spec.environment)
+        .current_dir(&spec.work)
+        .exec();
+    Err(SandboxError::Command {
+        command: program.clone(),
+        source: error,
+    })
+}
+
+fn restrict() -> io::Result<()> {
+    for capability in CapabilitySet::all().iter() {
+        if KEPT.contains(capability) {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // One that this kernel does not know.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    rustix::thread::clear_ambient_capability_set()?;
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: KEPT,
+            permitted: KEPT,
+            inheritable: CapabilitySet::empty(),
+        },
+    )?;
+    nix::sys::prctl::set_no_new_privs()?;
+    // Otherwise the session's terminal would be reachable as /dev/tty.
+    rustix::process::setsid()?;
+    Ok(())
+}
