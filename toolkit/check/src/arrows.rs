@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Why the arrows could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -38,40 +38,49 @@ pub fn allowed(from: &str, to: &str) -> bool {
 /// # Errors
 /// [`Error::Metadata`] when cargo cannot read the workspace.
 pub fn violations(tree: &Path) -> Result<Vec<String>, Error> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(tree.join("Cargo.toml"))
-        .no_deps()
-        .exec()?;
+    let mut found = Vec::new();
+    // The fuzz targets are a workspace of their own: they need instrumented builds.
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        let metadata = MetadataCommand::new()
+            .manifest_path(tree.join(manifest))
+            .no_deps()
+            .exec()?;
+        for package in metadata.workspace_packages() {
+            found.extend(forbidden(tree, package));
+        }
+    }
+    Ok(found)
+}
+
+/// The forbidden arrows that start at one crate.
+fn forbidden(tree: &Path, package: &Package) -> Vec<String> {
     let folder = |path: &Path| {
-        path.strip_prefix(&metadata.workspace_root)
+        path.strip_prefix(tree)
             .unwrap_or(path)
             .display()
             .to_string()
     };
-    let mut found = Vec::new();
-    for package in metadata.workspace_packages() {
-        let Some(home) = package.manifest_path.parent() else {
-            continue;
-        };
-        let from = folder(home.as_std_path());
-        for dependency in &package.dependencies {
-            let Some(path) = &dependency.path else {
-                continue;
+    let Some(home) = package.manifest_path.parent() else {
+        return Vec::new();
+    };
+    let from = folder(home.as_std_path());
+    let local = package.dependencies.iter().filter_map(|dependency| {
+        Some((
+            dependency.kind,
+            folder(dependency.path.as_ref()?.as_std_path()),
+        ))
+    });
+    local
+        .filter(|(_, to)| !allowed(&from, to))
+        .map(|(kind, to)| {
+            let kind = match kind {
+                DependencyKind::Development => " (in tests)",
+                DependencyKind::Build => " (in its build script)",
+                _ => "",
             };
-            let to = folder(path.as_std_path());
-            if !allowed(&from, &to) {
-                let kind = match dependency.kind {
-                    DependencyKind::Development => " (in tests)",
-                    DependencyKind::Build => " (in its build script)",
-                    _ => "",
-                };
-                found.push(format!(
-                    "{from} depends on {to}{kind}: that arrow is not allowed; see ARCHITECTURE.md"
-                ));
-            }
-        }
-    }
-    Ok(found)
+            format!("{from} depends on {to}{kind}: that arrow is not allowed; see ARCHITECTURE.md")
+        })
+        .collect()
 }
 
 #[cfg(test)]
