@@ -1,2 +1,14 @@
-//! The system calls no maintained crate wraps safely.
+//! The system calls that no maintained crate wraps safely: kernel keys and the
+//! device mapper.
+//!
+//! The only crate of `base` with `unsafe`. Each function checks what the kernel would
+//! otherwise trust us for, so that no caller can break memory safety. It never keeps
+//! state and never decides anything.
+//!
+//! Crates looked at: `linux-keyutils` knows neither asymmetric keys nor
+//! `KEYCTL_RESTRICT_KEYRING`; `devicemapper` links libdevmapper, needs libclang on
+//! every machine that checks the tree, and brings a logger, regular expressions and
+//! System V semaphores into the initramfs, for five ioctls.
 
+pub mod device_mapper;
+pub mod keys;
