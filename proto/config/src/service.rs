@@ -1,0 +1,211 @@
+//! `service.toml`: what a service of the Core is and what it may do.
+//!
+//! The definition holds only what PID 1 enforces today. Keys that belong to the
+//! sandbox to come (paths, devices, namespaces, system calls, sockets) are known
+//! by name and refused, because a grant that nobody enforces reads like a
+//! promise.
+
+mod raw;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::capability::Capability;
+use crate::name::{ServiceName, Why};
+use crate::problem::{Examination, Problems};
+use crate::users::User;
+
+/// The version of the format that this parser reads.
+pub const VERSION: i64 = 1;
+
+/// The folder that programs of the Core live in; nothing else is started.
+pub const PROGRAMS: &str = "/usr/lib/bastide/";
+
+/// A validated service definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name: the folder of the definition.
+    pub name: ServiceName,
+    /// One line for people.
+    pub description: String,
+    /// The program, an absolute path below [`PROGRAMS`].
+    pub program: PathBuf,
+    /// Its arguments, the program's own name left out.
+    pub arguments: Vec<String>,
+    /// Its whole environment but for what PID 1 adds (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
+    pub environment: BTreeMap<String, String>,
+    /// The user it runs as.
+    pub user: User,
+    /// Why it is root, when it is.
+    pub user_why: Option<Why>,
+    /// The terminal it owns, if any.
+    pub tty: Option<Tty>,
+    /// Services that must be ready before this one starts, and without which it does not run.
+    pub needs: Vec<ServiceName>,
+    /// How it tells that it is ready.
+    pub readiness: Readiness,
+    /// How long it may take from start to ready.
+    pub start_timeout: Duration,
+    /// How long it may take from SIGTERM to its end, before SIGKILL.
+    pub stop_timeout: Duration,
+    /// The longest silence between two `WATCHDOG=1` messages once ready.
+    pub watchdog: Option<Duration>,
+    /// What happens when it ends by itself.
+    pub restart: Restart,
+    /// The Varlink methods it may call.
+    pub calls: Vec<Calls>,
+    /// The capabilities it keeps; everything else is dropped for good.
+    pub capabilities: Vec<CapabilityGrant>,
+    /// Limits of its control group.
+    pub limits: Limits,
+    /// Limits of each of its processes.
+    pub resources: Vec<ResourceLimit>,
+}
+
+/// A terminal handed to a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tty {
+    /// The device's name below /dev, for example `ttyS0`.
+    pub device: String,
+    /// Why the service has it.
+    pub why: Why,
+}
+
+/// How a service tells that it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// By `READY=1` on the socket named by `NOTIFY_SOCKET` (sd_notify(3)).
+    Notify,
+    /// By having been started.
+    Started,
+}
+
+/// When a service that ended by itself is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartWhen {
+    /// However it ended.
+    Always,
+    /// When it ended by a signal, an exit status other than 0, or a time-out.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// The restart policy of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restart {
+    /// When it is started again.
+    pub when: RestartWhen,
+    /// The pause before the first restart; doubled each time within the window.
+    pub first_delay: Duration,
+    /// The longest pause.
+    pub longest_delay: Duration,
+    /// Restarts within the window after which the service counts as failed.
+    pub limit: u32,
+    /// The window.
+    pub window: Duration,
+}
+
+/// Methods of one Varlink interface that a service may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls {
+    /// The interface, for example `org.bastide.Init`.
+    pub interface: String,
+    /// The methods, without the interface's name.
+    pub methods: Vec<String>,
+    /// Why it calls them.
+    pub why: Why,
+}
+
+/// A capability that a service keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapabilityGrant {
+    /// Which.
+    pub capability: Capability,
+    /// What for.
+    pub why: Why,
+}
+
+/// Limits of a service's control group (cgroup v2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory in MiB (`memory.max`).
+    pub memory_mib: Option<u32>,
+    /// Processes and threads (`pids.max`).
+    pub processes: Option<u32>,
+}
+
+/// A limit of each process of a service (setrlimit(2)); soft and hard alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResourceLimit {
+    /// What is limited.
+    pub resource: Resource,
+    /// The limit, in the unit that setrlimit(2) gives for the resource.
+    pub value: u64,
+}
+
+/// What [`ResourceLimit`] can limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// `RLIMIT_NOFILE`: open files.
+    OpenFiles,
+    /// `RLIMIT_FSIZE`: bytes of a file it writes.
+    FileSize,
+    /// `RLIMIT_AS`: bytes of address space.
+    AddressSpace,
+    /// `RLIMIT_MEMLOCK`: bytes locked in memory.
+    LockedMemory,
+}
+
+/// Where in the tree the definition of a service may lie, most usual first: in
+/// the folder of its program, or, for a program that serves as several services,
+/// below that folder's `services/`.
+#[must_use]
+pub fn definition_paths(name: &ServiceName) -> Vec<PathBuf> {
+    let name = name.as_str();
+    let mut paths = vec![PathBuf::from(format!("core/{name}/service.toml"))];
+    // A service of a shared program is named after it: `console-serial` is `console`'s.
+    for (end, _) in name.match_indices('-') {
+        let program = &name[..end];
+        paths.push(PathBuf::from(format!(
+            "core/{program}/services/{name}/service.toml"
+        )));
+    }
+    paths
+}
+
+impl Service {
+    /// Reads a definition; `file` is for the messages only.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    ///
+    /// # Examples
+    /// ```
+    /// use bastide_config::{name::ServiceName, service::Service};
+    /// let text = r#"
+    ///     version = 1
+    ///     description = "Draws"
+    ///     program = "/usr/lib/bastide/console"
+    ///     user = "console-serial"
+    ///     readiness = "notify"
+    /// "#;
+    /// let name = ServiceName::new("draw").unwrap();
+    /// let service = Service::parse(name, "draw/service.toml".as_ref(), text).unwrap();
+    /// assert_eq!(service.user.uid(), 501);
+    /// ```
+    pub fn parse(name: ServiceName, file: &Path, text: &str) -> Result<Self, Problems> {
+        let (raw, examination) = Examination::parse::<raw::Service>(file, text)?;
+        validate::service(name, raw, examination)
+    }
+
+    /// Whether the service may call `method` of `interface`.
+    #[must_use]
+    pub fn may_call(&self, interface: &str, method: &str) -> bool {
+        self.calls.iter().any(|calls| {
+            calls.interface == interface && calls.methods.iter().any(|known| known == method)
+        })
+    }
+}
