@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -31,6 +32,8 @@ pub(super) fn run(spec: &Spec) -> Result<Infallible, SandboxError> {
         .map_err(|error| SandboxError::Restrict("set the host name", error.into()))?;
     rustix::system::setdomainname(b"(none)")
         .map_err(|error| SandboxError::Restrict("set the domain name", error.into()))?;
+    // Not together with the outer process: pivot_root(2) would move it as well.
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|error| SandboxError::Namespaces(error.into()))?;
     tree::enter(spec)?;
     restrict().map_err(|error| SandboxError::Restrict("give up its privileges", error))?;
     umask(Mode::from_bits_truncate(spec.umask));

@@ -21,7 +21,6 @@ pub(super) fn run(spec: &Spec, path: &Path) -> Result<u8, SandboxError> {
     let group = nix::unistd::getegid();
     unshare(
         CloneFlags::CLONE_NEWUSER
-            | CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWNET
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS
