@@ -15,12 +15,11 @@ use std::{
     path::PathBuf,
 };
 
-use bastide_boot::{Geometry, RootHash};
+use bastide_disk::DeviceNumber;
 use bastide_sys::device_mapper::{self, Command};
 use rustix::io::Errno;
 
 use message::Message;
-pub use table::DeviceNumber;
 
 const CONTROL: &str = "/dev/mapper/control";
 
@@ -34,13 +33,30 @@ pub struct Volume<'volume> {
     /// Partition that holds data, hash tree and parity.
     pub partition: DeviceNumber,
     /// Where those lie in it.
-    pub geometry: &'volume Geometry,
-    /// The root of the tree.
-    pub root_hash: &'volume RootHash,
+    pub layout: Layout,
+    /// The root of the tree, a SHA-256.
+    pub root_hash: &'volume [u8; 32],
     /// Salt of the tree.
     pub salt: &'volume [u8],
     /// Description of the kernel key that holds the root hash's signature.
     pub signature_key: &'volume str,
+}
+
+/// Where data, hash tree and parity lie, in blocks of one size for all three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Bytes of a block.
+    pub block_size: u32,
+    /// Blocks of data, from the start.
+    pub data_blocks: u64,
+    /// First block of the hash tree.
+    pub hash_start: u64,
+    /// First block of the parity.
+    pub fec_start: u64,
+    /// Blocks that the parity protects.
+    pub fec_blocks: u64,
+    /// Parity bytes of a Reed-Solomon code word.
+    pub fec_roots: u32,
 }
 
 /// An active dm-verity device.
@@ -142,7 +158,7 @@ pub fn activate(volume: &Volume<'_>) -> Result<Active, VerityError> {
 fn start(control: &OwnedFd, volume: &Volume<'_>) -> Result<(), VerityError> {
     let mut load = Message::new(volume.name)?
         .read_only()
-        .target(table::sectors(volume.geometry), &table::table(volume))?;
+        .target(table::sectors(&volume.layout), &table::table(volume))?;
     send(control, Command::LoadTable, &mut load).map_err(|error| {
         match Errno::from_io_error(&error) {
             Some(Errno::NOKEY) => VerityError::Signer(error),

@@ -1,32 +1,13 @@
 //! The dm-verity target's parameters and status
 //! (Documentation/admin-guide/device-mapper/verity.rst).
 
-use std::fmt;
-
-use bastide_boot::{BLOCK_SIZE, FEC_ROOTS, Geometry};
-
-use crate::{Status, Volume};
+use crate::{Layout, Status, Volume};
 
 const SECTOR_SIZE: u64 = 512;
 
-/// Major and minor number of a block device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DeviceNumber {
-    /// Major number.
-    pub major: u32,
-    /// Minor number.
-    pub minor: u32,
-}
-
-impl fmt::Display for DeviceNumber {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.major, self.minor)
-    }
-}
-
 /// Length of the device, in sectors.
-pub fn sectors(geometry: &Geometry) -> u64 {
-    geometry.data_blocks * (u64::from(BLOCK_SIZE) / SECTOR_SIZE)
+pub fn sectors(layout: &Layout) -> u64 {
+    layout.data_blocks * (u64::from(layout.block_size) / SECTOR_SIZE)
 }
 
 /// The target's parameters. No option says what to do on corruption: the default, an
@@ -34,21 +15,27 @@ pub fn sectors(geometry: &Geometry) -> u64 {
 pub fn table(volume: &Volume<'_>) -> String {
     let Volume {
         partition,
-        geometry,
-        root_hash,
-        salt,
+        layout:
+            Layout {
+                block_size,
+                data_blocks,
+                hash_start,
+                fec_start,
+                fec_blocks,
+                fec_roots,
+            },
         signature_key,
         ..
     } = volume;
-    let salt = match salt {
+    let root_hash = hex::encode(volume.root_hash);
+    let salt = match volume.salt {
         [] => "-".to_owned(),
         salt => hex::encode(salt),
     };
     format!(
-        "1 {partition} {partition} {BLOCK_SIZE} {BLOCK_SIZE} {} {} sha256 {root_hash} {salt} 10 \
-         use_fec_from_device {partition} fec_start {} fec_blocks {} fec_roots {FEC_ROOTS} \
-         root_hash_sig_key_desc {signature_key}",
-        geometry.data_blocks, geometry.hash_start, geometry.fec_start, geometry.fec_blocks,
+        "1 {partition} {partition} {block_size} {block_size} {data_blocks} {hash_start} sha256 \
+         {root_hash} {salt} 10 use_fec_from_device {partition} fec_start {fec_start} \
+         fec_blocks {fec_blocks} fec_roots {fec_roots} root_hash_sig_key_desc {signature_key}"
     )
 }
 
@@ -73,16 +60,12 @@ pub fn parse_status(text: &str) -> Option<Status> {
 
 #[cfg(test)]
 mod tests {
-    use bastide_boot::HashOffset;
+    use bastide_disk::DeviceNumber;
 
     use super::*;
 
     #[test]
     fn the_table_is_what_libcryptsetup_would_write() {
-        let root_hash = "0ed089cb79cc78921980e514a87d5f226ba458b5ac2236adfb2bfbdf3bbf5eab"
-            .parse()
-            .unwrap();
-        let geometry = Geometry::new(HashOffset::from_bytes(3000 * 4096).unwrap());
         let volume = Volume {
             name: "core",
             uuid: "CRYPT-VERITY-core",
@@ -90,15 +73,22 @@ mod tests {
                 major: 254,
                 minor: 2,
             },
-            geometry: &geometry,
-            root_hash: &root_hash,
+            layout: Layout {
+                block_size: 4096,
+                data_blocks: 3000,
+                hash_start: 3001,
+                fec_start: 3026,
+                fec_blocks: 3025,
+                fec_roots: 2,
+            },
+            root_hash: &[0x5e; 32],
             salt: &[0, 0x11],
             signature_key: "bastide:core",
         };
         assert_eq!(
             table(&volume),
             "1 254:2 254:2 4096 4096 3000 3001 sha256 \
-             0ed089cb79cc78921980e514a87d5f226ba458b5ac2236adfb2bfbdf3bbf5eab 0011 10 \
+             5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e 0011 10 \
              use_fec_from_device 254:2 fec_start 3026 fec_blocks 3025 fec_roots 2 \
              root_hash_sig_key_desc bastide:core"
         );
@@ -107,9 +97,9 @@ mod tests {
                 salt: &[],
                 ..volume
             })
-            .contains("5eab - 10 ")
+            .contains("5e5e - 10 ")
         );
-        assert_eq!(sectors(&geometry), 24_000);
+        assert_eq!(sectors(&volume.layout), 24_000);
     }
 
     #[test]
