@@ -1,0 +1,131 @@
+//! From the kernel's first step in user space to the Core's PID 1.
+
+use std::{convert::Infallible, fs, os::unix::process::CommandExt, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+use bastide_boot::{BOOT_REPORT, BootReport, CORE_INIT, CommandLine, CoreReport, Geometry};
+use bastide_keyring::{OpenKeyring, SignatureKey};
+use bastide_mount::{Virtual, mount_virtual, mount_virtual_made, switch_root};
+
+use crate::{
+    candidate::{NEW_ROOT, Wanted},
+    command_line,
+    console::say,
+    files::read_bounded,
+    firmware,
+    refusal::{Refusal, set_on_failure},
+    search::{Found, find},
+    timeline::Timeline,
+};
+
+const IMAGE_CERTIFICATE: &str = "/image.crt";
+const ROOT_HASH_SIGNATURE: &str = "/core.p7s";
+
+/// Certificates and signatures have one or two thousand bytes.
+const LARGEST_CREDENTIAL: usize = 16 * 1024;
+
+/// Boots, or says why not.
+pub fn boot() -> Result<Infallible, Refusal> {
+    let mut timeline = Timeline::default();
+    timeline.done("started");
+    mount_all().map_err(|error| Refusal::of_bundle("kernel", &error))?;
+    say("initramfs started");
+    timeline.done("mounted");
+
+    let (signed, parsed) = command_line::signed()
+        .map_err(|error| Refusal::of_bundle("signed command line", &error))?;
+    set_on_failure(parsed.on_failure);
+    command_line::check_given(&signed)?;
+    timeline.done("command-line-checked");
+
+    let wanted =
+        wanted(&parsed).map_err(|error| Refusal::of_bundle("image certificate", &error))?;
+    timeline.done("keyring-sealed");
+
+    let found = find(&wanted, firmware::boot_partition())?;
+    announce(&wanted, &found);
+    timeline.done("core-verified");
+
+    let report = report(&wanted, &found);
+    wanted
+        .signature
+        .revoke()
+        .map_err(|error| Refusal::of_bundle("root-hash signature", &error.into()))?;
+    enter(report, timeline).map_err(|error| Refusal::of_bundle("core", &error))
+}
+
+fn mount_all() -> Result<()> {
+    mount_virtual_made(Virtual::Devices, Path::new("/dev"))?;
+    mount_virtual_made(Virtual::Processes, Path::new("/proc"))?;
+    mount_virtual_made(Virtual::Kernel, Path::new("/sys"))?;
+    mount_virtual_made(Virtual::Runtime, Path::new("/run"))?;
+    mount_virtual(Virtual::Security, Path::new("/sys/kernel/security"))?;
+    firmware::mount()
+}
+
+/// Prepares the kernel to judge signatures: by the image certificate, and no other key
+/// ever after.
+fn wanted(command_line: &CommandLine) -> Result<Wanted> {
+    let certificate = read_bounded(Path::new(IMAGE_CERTIFICATE), LARGEST_CREDENTIAL)?;
+    let signature = read_bounded(Path::new(ROOT_HASH_SIGNATURE), LARGEST_CREDENTIAL)?;
+    let sealed = OpenKeyring::find()?.seal_with(&certificate)?;
+    Ok(Wanted {
+        root_hash: command_line.core,
+        geometry: Geometry::new(command_line.hash_offset),
+        signature: SignatureKey::add(&sealed, &signature)?,
+    })
+}
+
+fn announce(wanted: &Wanted, found: &Found) {
+    let partition = &found.partition.name;
+    say(&format!(
+        "core {} verified on {partition}",
+        wanted.root_hash.short()
+    ));
+    match found.core.corrected_blocks {
+        0 => {}
+        blocks => say(&format!(
+            "core on {partition} repaired: {blocks} blocks corrected; check the disk"
+        )),
+    }
+}
+
+fn report(wanted: &Wanted, found: &Found) -> BootReport {
+    let previous_failure = firmware::take_failure();
+    if let Some(failure) = &previous_failure {
+        say(&format!("last time: {failure}"));
+    }
+    BootReport {
+        refused: found.refused.clone(),
+        loader: firmware::loader_times(),
+        previous_failure,
+        ..BootReport::new(CoreReport {
+            root_hash: wanted.root_hash.to_string(),
+            partition_uuid: found.partition.uuid.to_string(),
+            device: found.partition.name.clone(),
+            verified: found.core.device.clone(),
+            corrected_blocks: found.core.corrected_blocks,
+        })
+    }
+}
+
+fn enter(mut report: BootReport, mut timeline: Timeline) -> Result<Infallible> {
+    timeline.done("entering-core");
+    report.steps = timeline.into_steps();
+    write_report(&report)?;
+    say("entering core");
+    let mounts = ["/dev", "/proc", "/sys", "/run"].map(Path::new);
+    switch_root(Path::new(NEW_ROOT), &mounts)?;
+    // Whatever the kernel made environment or arguments of is not for the Core.
+    let error = Command::new(CORE_INIT).env_clear().exec();
+    Err(error).with_context(|| format!("cannot execute {CORE_INIT}"))
+}
+
+fn write_report(report: &BootReport) -> Result<()> {
+    let path = Path::new(BOOT_REPORT);
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    fs::write(path, report.to_json()?).with_context(|| format!("cannot write {}", path.display()))
+}

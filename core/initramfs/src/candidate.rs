@@ -1,0 +1,149 @@
+//! One partition that claims to be the Core.
+
+use std::{fs::File, io::Read, os::unix::fs::FileExt, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+use bastide_boot::{
+    BLOCK_SIZE, CORE_INIT, FEC_ROOTS, Geometry, RootHash, SUPERBLOCK_SIZE, Superblock,
+};
+use bastide_disk::Partition;
+use bastide_keyring::SignatureKey;
+use bastide_mount::{mount_image, unmount_now};
+use bastide_verity::{Active, Layout, Volume, activate};
+
+/// Name of the verified device.
+const DEVICE: &str = "core";
+
+/// Where the Core is mounted until it becomes the root.
+pub const NEW_ROOT: &str = "/root";
+
+/// The Core that the signed command line names.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Its root hash.
+    pub root_hash: RootHash,
+    /// Where its parts lie.
+    pub geometry: Geometry,
+    /// Its root hash's signature, in the kernel's hands.
+    pub signature: SignatureKey,
+}
+
+/// A Core that is mounted at [`NEW_ROOT`] and whose first program could be read.
+/// Only [`verify`] makes one.
+#[derive(Debug)]
+#[must_use]
+pub struct Verified {
+    /// Kernel name of the verified device.
+    pub device: String,
+    /// Blocks that were repaired while looking.
+    pub corrected_blocks: u64,
+}
+
+/// Activates and mounts a candidate. Nothing is left of one that is refused.
+pub fn verify(wanted: &Wanted, partition: &Partition) -> Result<Verified> {
+    let superblock = superblock(wanted, partition)?;
+    let active = activate(&Volume {
+        name: DEVICE,
+        uuid: &uuid_of_device(&superblock),
+        partition: partition.number,
+        layout: layout(&wanted.geometry),
+        root_hash: wanted.root_hash.as_bytes(),
+        salt: &superblock.salt,
+        signature_key: wanted.signature.description(),
+    })?;
+    match mount_and_probe(wanted, &active) {
+        Ok(corrected_blocks) => Ok(Verified {
+            device: active.kernel_name(),
+            corrected_blocks,
+        }),
+        Err(refused) => {
+            active
+                .remove()
+                .with_context(|| format!("and cannot be put away after: {refused:#}"))?;
+            Err(refused)
+        }
+    }
+}
+
+fn superblock(wanted: &Wanted, partition: &Partition) -> Result<Superblock> {
+    let needed = wanted.geometry.size();
+    ensure!(
+        partition.size >= needed,
+        "partition has {} bytes, the core {needed}",
+        partition.size
+    );
+    let path = partition.path();
+    let device = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut bytes = [0; SUPERBLOCK_SIZE];
+    let offset = wanted.geometry.data_blocks * u64::from(BLOCK_SIZE);
+    device
+        .read_exact_at(&mut bytes, offset)
+        .with_context(|| format!("cannot read verity superblock of {}", path.display()))?;
+    Ok(Superblock::parse(&bytes, &wanted.geometry)?)
+}
+
+fn layout(geometry: &Geometry) -> Layout {
+    Layout {
+        block_size: BLOCK_SIZE,
+        data_blocks: geometry.data_blocks,
+        hash_start: geometry.hash_start,
+        fec_start: geometry.fec_start,
+        fec_blocks: geometry.fec_blocks,
+        fec_roots: FEC_ROOTS,
+    }
+}
+
+/// As libcryptsetup names its devices, so that `veritysetup status` knows ours.
+fn uuid_of_device(superblock: &Superblock) -> String {
+    format!("CRYPT-VERITY-{}-{DEVICE}", superblock.uuid.simple())
+}
+
+fn mount_and_probe(wanted: &Wanted, active: &Active) -> Result<u64> {
+    let root = Path::new(NEW_ROOT);
+    mount_image(&active.path(), root)?;
+    match probe(wanted, active, root) {
+        Ok(corrected) => Ok(corrected),
+        Err(refused) => {
+            unmount_now(root).with_context(|| format!("after: {refused:#}"))?;
+            Err(refused)
+        }
+    }
+}
+
+/// Reads what must be readable: better refuse here, with a reason, than die as PID 1.
+fn probe(wanted: &Wanted, active: &Active, root: &Path) -> Result<u64> {
+    let device = File::open(active.path()).context("cannot open the verified device")?;
+    let mut block = vec![0; BLOCK_SIZE as usize];
+    for number in [0, wanted.geometry.data_blocks - 1] {
+        device
+            .read_exact_at(&mut block, number * u64::from(BLOCK_SIZE))
+            .with_context(|| format!("cannot read data block {number}"))?;
+    }
+    read_through(&root.join(CORE_INIT.trim_start_matches('/')))
+        .with_context(|| format!("cannot read {CORE_INIT} of the core"))?;
+    let status = active.status()?;
+    if status.corrupted {
+        bail!("blocks are corrupted beyond repair");
+    }
+    Ok(status.corrected)
+}
+
+fn read_through(path: &Path) -> Result<()> {
+    let mut file = File::open(path)?;
+    ensure!(file.metadata()?.is_file(), "not a file");
+    let mut buffer = vec![0; 64 * 1024];
+    while file.read(&mut buffer)? != 0 {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_read_to_their_end_and_nothing_else_is_taken_for_one() {
+        assert!(read_through(Path::new("/proc/self/exe")).is_ok());
+        assert!(read_through(Path::new("/dev/null")).is_err());
+        assert!(read_through(Path::new("/nowhere")).is_err());
+    }
+}
