@@ -1,0 +1,176 @@
+//! The interface files and the Rust types say the same, and an independent
+//! parser of the interface language reads the files.
+
+use std::collections::BTreeMap;
+
+use bastide_ipc::init::{
+    BootStep, Core, LoaderTimes, MachineState, Method, RefusedCandidate, Service, ServiceState,
+    Status,
+};
+use bastide_ipc::{init, standard};
+use serde_json::Value;
+use zlink_idl::{CustomType, Interface, Type};
+
+fn interface(text: &'static str) -> Interface<'static> {
+    Interface::try_from(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A reply in which every optional item is present.
+fn full_status() -> Status {
+    Status {
+        state: MachineState::Ready,
+        ready_at: Some(1),
+        services: vec![Service {
+            name: "console-serial".to_owned(),
+            description: "draws".to_owned(),
+            state: ServiceState::Ready,
+            pid: Some(42),
+            restarts: 0,
+            started_at: Some(1),
+            ready_at: Some(2),
+            status: Some("drawn".to_owned()),
+            reason: Some("none".to_owned()),
+            last_exit: Some("exit status 1".to_owned()),
+        }],
+        steps: vec![BootStep {
+            name: "core".to_owned(),
+            at: 3,
+        }],
+        loader: LoaderTimes {
+            init: Some(1),
+            exec: Some(2),
+        },
+        core: Some(Core {
+            root_hash: "00".repeat(32),
+            device: "vda2".to_owned(),
+            verified: true,
+            corrected_blocks: 0,
+        }),
+        core_unavailable: Some("no report".to_owned()),
+        refused: vec![RefusedCandidate {
+            device: "vdb2".to_owned(),
+            reason: "another root hash".to_owned(),
+        }],
+        previous_failure: Some("none".to_owned()),
+    }
+}
+
+/// Checks that a JSON value is of an interface type, named types included.
+fn check(value: &Value, kind: &Type<'_>, types: &BTreeMap<String, CustomType<'_>>, path: &str) {
+    let fits = match kind {
+        Type::Bool => value.is_boolean(),
+        Type::Int => value.is_i64() || value.is_u64(),
+        Type::Float => value.is_f64(),
+        Type::String => value.is_string(),
+        Type::Optional(inner) => return check(value, inner, types, path),
+        Type::Array(inner) => {
+            let items = value.as_array().unwrap_or_else(|| panic!("{path}: a list"));
+            assert!(!items.is_empty(), "{path}: the sample leaves a list empty");
+            for item in items {
+                check(item, inner, types, path);
+            }
+            true
+        }
+        Type::Custom(name) => match &types[&name.to_string()] {
+            CustomType::Enum(kind) => {
+                let word = value.as_str().unwrap_or_else(|| panic!("{path}: a word"));
+                kind.variants().any(|variant| *variant.name() == word)
+            }
+            CustomType::Object(kind) => {
+                let fields = kind
+                    .fields()
+                    .map(|field| (field.name().to_string(), field.ty()));
+                check_fields(value, fields.collect(), types, path);
+                true
+            }
+        },
+        other => panic!("{path}: {other} is not used by our interfaces"),
+    };
+    assert!(fits, "{path}: {value} is no {kind}");
+}
+
+fn check_fields(
+    value: &Value,
+    fields: BTreeMap<String, &Type<'_>>,
+    types: &BTreeMap<String, CustomType<'_>>,
+    path: &str,
+) {
+    let object = value
+        .as_object()
+        .unwrap_or_else(|| panic!("{path}: an object"));
+    let ours: Vec<&String> = object.keys().collect();
+    let theirs: Vec<&String> = fields.keys().collect();
+    assert_eq!(
+        ours, theirs,
+        "{path}: other fields than in the interface file"
+    );
+    for (name, kind) in &fields {
+        check(&object[name], kind, types, &format!("{path}.{name}"));
+    }
+}
+
+#[test]
+fn the_status_is_what_the_interface_file_says() {
+    let interface = interface(init::DESCRIPTION);
+    assert_eq!(interface.name().to_string(), init::INTERFACE);
+    let types: BTreeMap<String, CustomType<'_>> = interface
+        .custom_types()
+        .map(|kind| (kind.name().to_string(), kind.clone()))
+        .collect();
+    let method = interface
+        .methods()
+        .find(|method| *method.name() == "GetStatus")
+        .expect("the method");
+    let outputs = method
+        .outputs()
+        .map(|field| (field.name().to_string(), field.ty()))
+        .collect();
+    let value = serde_json::to_value(full_status()).expect("serialises");
+    check_fields(&value, outputs, &types, "GetStatus");
+    let back: Status = serde_json::from_value(value).expect("reads back");
+    assert_eq!(back, full_status());
+}
+
+#[test]
+fn every_state_is_in_the_interface_file_and_back() {
+    let interface = interface(init::DESCRIPTION);
+    let words = |name: &str| -> Vec<String> {
+        interface
+            .custom_types()
+            .find(|kind| *kind.name() == name)
+            .and_then(CustomType::as_enum)
+            .expect("an enumeration")
+            .variants()
+            .map(|variant| variant.name().to_string())
+            .collect()
+    };
+    for word in words("ServiceState") {
+        let state: ServiceState =
+            serde_json::from_value(Value::String(word.clone())).expect("a state");
+        assert_eq!(state.as_str(), word);
+    }
+    for word in words("MachineState") {
+        serde_json::from_value::<MachineState>(Value::String(word)).expect("a state");
+    }
+}
+
+#[test]
+fn the_methods_are_those_of_the_interface_file() {
+    let interface = interface(init::DESCRIPTION);
+    let theirs: Vec<String> = interface
+        .methods()
+        .map(|method| method.name().to_string())
+        .collect();
+    assert_eq!(theirs, Method::ALL.map(Method::as_str));
+    for method in interface.methods() {
+        assert!(method.has_no_inputs());
+    }
+}
+
+#[test]
+fn the_standard_interface_is_complete() {
+    let interface = interface(standard::DESCRIPTION);
+    assert_eq!(interface.name().to_string(), standard::INTERFACE);
+    assert_eq!(interface.methods().count(), 2);
+    assert_eq!(interface.errors().count(), 6);
+}
