@@ -15,7 +15,7 @@ use std::{fmt, fs, io, path::PathBuf};
 use uuid::Uuid;
 
 pub use backoff::Backoff;
-pub use table::TableError;
+pub use table::{Entry, TableError, read_table};
 
 /// Major and minor number of a block device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,7 +112,7 @@ fn partitions(name: &str) -> Result<Vec<Partition>, DiskError> {
     let disk = sysfs::disk(name)?;
     let path = PathBuf::from("/dev").join(name);
     let device = fs::File::open(&path).map_err(|source| DiskError::Read { path, source })?;
-    let entries = table::read(device, disk.block_size)?;
+    let entries = read_table(device, disk.block_size)?;
     Ok(disk
         .partitions
         .into_iter()

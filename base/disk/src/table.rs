@@ -18,13 +18,18 @@ const MOST_ENTRIES: u32 = 1024;
 /// panics on others, so they must not reach it.
 const ENTRY_SIZE: u32 = 128;
 
-/// An entry of a partition table; start and size in bytes.
+/// An entry of a partition table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Its place in the table, from 1: the partition's number.
     pub index: u32,
+    /// Type of the partition.
     pub kind: Uuid,
+    /// Identity of the partition.
     pub uuid: Uuid,
+    /// Where the partition starts, in bytes.
     pub start: u64,
+    /// Size of the partition, in bytes.
     pub size: u64,
 }
 
@@ -50,7 +55,10 @@ pub enum TableError {
 /// Reads the entries that make sense, from the primary table. The backup is left alone:
 /// the kernel does not look at it where the primary is bad, so it could not name a
 /// partition that the kernel knows.
-pub fn read<D: Read + Seek>(device: D, block_size: u64) -> Result<Vec<Entry>, DiskError> {
+///
+/// # Errors
+/// No valid table, or one that asks for more than any honest table does.
+pub fn read_table<D: Read + Seek>(device: D, block_size: u64) -> Result<Vec<Entry>, DiskError> {
     let block =
         LogicalBlockSize::try_from(block_size).map_err(|_| DiskError::BlockSize(block_size))?;
     let mut device = BufReader::new(device);
@@ -123,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_good_table_is_read() {
-        let entries = read(Cursor::new(disk()), 512).unwrap();
+        let entries = read_table(Cursor::new(disk()), 512).unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].index, 1);
         assert_eq!(entries[0].kind, partition_types::EFI.guid);
@@ -140,13 +148,13 @@ mod tests {
             vec![0; MIB],
             disk()[..700].to_vec(),
         ] {
-            assert!(read(Cursor::new(bytes), 512).is_err());
+            assert!(read_table(Cursor::new(bytes), 512).is_err());
         }
         assert!(matches!(
-            read(Cursor::new(disk()), 520),
+            read_table(Cursor::new(disk()), 520),
             Err(DiskError::BlockSize(520))
         ));
-        assert!(read(Cursor::new(disk()), 4096).is_err());
+        assert!(read_table(Cursor::new(disk()), 4096).is_err());
     }
 
     #[test]
@@ -154,7 +162,7 @@ mod tests {
         for position in [512, 512 + 40, 512 + 80, 1024, 1024 + 127] {
             let mut disk = disk();
             disk[position] ^= 1;
-            assert!(read(Cursor::new(disk), 512).is_err(), "{position}");
+            assert!(read_table(Cursor::new(disk), 512).is_err(), "{position}");
         }
     }
 
@@ -162,19 +170,19 @@ mod tests {
     fn forged_headers_are_refused_without_a_panic() {
         for size in [0, 1, 127, 256, u32::MAX] {
             assert!(matches!(
-                read(Cursor::new(forged(84, &size.to_le_bytes())), 512),
+                read_table(Cursor::new(forged(84, &size.to_le_bytes())), 512),
                 Err(DiskError::Table(TableError::Shape { .. }))
             ));
         }
         for entries in [MOST_ENTRIES + 1, u32::MAX] {
             assert!(matches!(
-                read(Cursor::new(forged(80, &entries.to_le_bytes())), 512),
+                read_table(Cursor::new(forged(80, &entries.to_le_bytes())), 512),
                 Err(DiskError::Table(TableError::Shape { .. }))
             ));
         }
         for start in [0, 1 << 20, u64::MAX / 512, u64::MAX] {
             assert!(matches!(
-                read(Cursor::new(forged(72, &start.to_le_bytes())), 512),
+                read_table(Cursor::new(forged(72, &start.to_le_bytes())), 512),
                 Err(DiskError::Table(TableError::Entries(_)))
             ));
         }
@@ -190,7 +198,7 @@ mod tests {
         disk[512 + 16..512 + 20].fill(0);
         let crc = crc32(&disk[512..512 + 92]);
         disk[512 + 16..512 + 20].copy_from_slice(&crc.to_le_bytes());
-        let entries = read(Cursor::new(disk), 512).unwrap();
+        let entries = read_table(Cursor::new(disk), 512).unwrap();
         assert_eq!(entries.len(), 1);
     }
 }
