@@ -88,25 +88,31 @@ pub struct Machine {
     tpm: Tpm,
     console: Option<Console>,
     monitor: Monitor,
-    directory: TempDir,
-    name: String,
+    record: PathBuf,
+    _sockets: TempDir,
     power_on: Instant,
 }
 
 impl Machine {
     /// Switches the machine on.
     pub fn start(machine: &Configuration) -> Result<Self, MachineError> {
+        // Sockets have short names in a directory of our own: their paths are limited
+        // to 107 bytes.
         let directory = tempfile::Builder::new()
-            .prefix(&format!("bastide-{}-", machine.name))
+            .prefix("bastide-")
             .tempdir()
             .map_err(file_error(&std::env::temp_dir()))?;
         let run = directory.path();
-        let state = machine.state.as_deref().unwrap_or(run);
+        let record = machine.record.as_deref().unwrap_or(run).to_owned();
+        let state = machine.state.as_deref().unwrap_or(&record);
+        for needed in [record.as_path(), state] {
+            fs::create_dir_all(needed).map_err(file_error(needed))?;
+        }
 
-        let tpm = Tpm::start(&state.join("tpm-state"), run)?;
+        let tpm = Tpm::start(&state.join("tpm-state"), run, &record)?;
         let files = Prepared {
             variables: private_variables(&machine.firmware.variables, state)?,
-            disks: prepare_disks(&machine.disks, run)?,
+            disks: prepare_disks(&machine.disks, &record)?,
             tpm_socket: tpm.socket.clone(),
             serial_socket: run.join("serial"),
             monitor_socket: run.join("monitor"),
@@ -114,7 +120,7 @@ impl Machine {
         let serial = listen(&files.serial_socket)?;
         let monitor = listen(&files.monitor_socket)?;
 
-        let messages = run.join("qemu.log");
+        let messages = record.join("qemu.log");
         let messages_file = File::create(&messages).map_err(file_error(&messages))?;
         let mut command = bound_to_us("qemu-system-x86_64");
         command
@@ -134,7 +140,7 @@ impl Machine {
 
         let console = if machine.serial == Serial::Captured {
             let stream = accept(&serial, &mut qemu, &messages)?;
-            let log = run.join("serial.log");
+            let log = record.join("serial.log");
             let log = File::create(&log).map_err(file_error(&log))?;
             let console = Console::attach(stream, log, power_on).map_err(file_error(run))?;
             Some(console)
@@ -147,8 +153,8 @@ impl Machine {
             tpm,
             console,
             monitor,
-            directory,
-            name: machine.name.clone(),
+            record,
+            _sockets: directory,
             power_on,
         })
     }
@@ -168,9 +174,9 @@ impl Machine {
         &mut self.monitor
     }
 
-    /// The directory of this start: serial.log, qemu.log, overlays, variables.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
+    /// Where this start leaves serial.log, qemu.log and overlays.
+    pub fn record(&self) -> &Path {
+        &self.record
     }
 
     /// Process ids of QEMU and swtpm.
@@ -196,7 +202,7 @@ impl Machine {
         let end = Instant::now() + patience;
         loop {
             let ended = self.qemu.0.try_wait();
-            if let Some(status) = ended.map_err(file_error(self.directory.path()))? {
+            if let Some(status) = ended.map_err(file_error(&self.record))? {
                 self.settle();
                 return Ok(status);
             }
@@ -214,17 +220,12 @@ impl Machine {
 
     /// Waits without limit, for a person at the terminal.
     pub fn wait(&mut self) -> Result<ExitStatus, MachineError> {
-        self.qemu
-            .0
-            .wait()
-            .map_err(file_error(self.directory.path()))
+        self.qemu.0.wait().map_err(file_error(&self.record))
     }
 
     /// Cuts the power.
     pub fn cut_power(&mut self) -> Result<(), MachineError> {
-        self.qemu
-            .kill()
-            .map_err(file_error(self.directory.path()))?;
+        self.qemu.kill().map_err(file_error(&self.record))?;
         self.settle();
         Ok(())
     }
@@ -244,23 +245,7 @@ impl Machine {
 
     /// What QEMU itself complained about.
     pub fn complaints(&self) -> String {
-        fs::read_to_string(self.directory.path().join("qemu.log")).unwrap_or_default()
-    }
-
-    /// Cuts the power and keeps everything under `place/<name>`, for a failure report.
-    pub fn keep(mut self, place: &Path) -> Result<PathBuf, MachineError> {
-        self.cut_power()?;
-        let kept = place.join(&self.name);
-        fs::create_dir_all(&kept).map_err(file_error(&kept))?;
-        let entries =
-            fs::read_dir(self.directory.path()).map_err(file_error(self.directory.path()))?;
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                fs::copy(&path, kept.join(entry.file_name())).map_err(file_error(&path))?;
-            }
-        }
-        Ok(kept)
+        fs::read_to_string(self.record.join("qemu.log")).unwrap_or_default()
     }
 }
 

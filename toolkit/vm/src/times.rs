@@ -143,11 +143,22 @@ fn first_marker(lines: &[Line], markers: &[&str]) -> Option<Duration> {
 
 /// When the kernel's clock started, in host time: the smallest difference between
 /// a line's arrival and the time printed in front of it.
+///
+/// On a busy host an emulated kernel misjudges its processor's speed, and its clock
+/// runs several times too fast. Such a clock dates its own start before the stub
+/// spoke, which shows it up; then there is no answer.
 fn kernel_entry(lines: &[Line]) -> Option<Duration> {
-    lines
+    let entry = lines
         .iter()
-        .filter_map(|line| line.at.checked_sub(kernel_clock(&line.text)?))
-        .min()
+        .filter_map(|line| Some((line.at, kernel_clock(&line.text)?)))
+        .map(|(at, clock)| at.saturating_sub(clock))
+        .min()?;
+    let stub = lines
+        .iter()
+        .rev()
+        .find(|line| line.text.contains("EFI stub: "))
+        .map_or(Duration::ZERO, |line| line.at);
+    (entry >= stub).then_some(entry)
 }
 
 /// The kernel's own time stamp: `[    1.234567] text`.
@@ -194,6 +205,20 @@ mod tests {
             Some(Duration::from_millis(1_500))
         );
         assert_eq!(times.at(Milestone::StatusPage), None);
+    }
+
+    #[test]
+    fn a_clock_that_runs_too_fast_is_not_believed() {
+        let times = BootTimes::from_lines(&[
+            line(25_600, "EFI stub: UEFI Secure Boot is enabled."),
+            line(34_400, "[   31.704673] bastide: initramfs started"),
+            line(34_420, "[   31.725863] bastide: ready"),
+        ]);
+        assert_eq!(times.at(Milestone::KernelEntry), None);
+        assert_eq!(
+            times.at(Milestone::Ready),
+            Some(Duration::from_millis(34_420))
+        );
     }
 
     #[test]

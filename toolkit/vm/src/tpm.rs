@@ -18,13 +18,15 @@ pub(crate) struct Tpm {
 }
 
 impl Tpm {
-    /// Starts swtpm on the state in `state` (made if missing), its socket and log in `run`.
-    pub(crate) fn start(state: &Path, run: &Path) -> Result<Self, MachineError> {
+    /// Starts swtpm on the state in `state` (made if missing), its socket in `run`,
+    /// its log in `record`.
+    pub(crate) fn start(state: &Path, run: &Path, record: &Path) -> Result<Self, MachineError> {
         fs::create_dir_all(state).map_err(|source| MachineError::File {
             path: state.to_owned(),
             source,
         })?;
         let socket = run.join("tpm");
+        let log = record.join("tpm.log");
         let mut process = bound_to_us("swtpm")
             .args(["socket", "--tpm2", "--terminate"])
             .arg("--tpmstate")
@@ -32,7 +34,7 @@ impl Tpm {
             .arg("--ctrl")
             .arg(format!("type=unixio,path={}", socket.display()))
             .arg("--log")
-            .arg(format!("file={},level=1", run.join("tpm.log").display()))
+            .arg(format!("file={},level=1", log.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -46,7 +48,7 @@ impl Tpm {
         while !socket.exists() {
             let ended = process.0.try_wait().ok().flatten().is_some();
             if ended || Instant::now() > patience {
-                let log = fs::read_to_string(run.join("tpm.log")).unwrap_or_default();
+                let log = fs::read_to_string(&log).unwrap_or_default();
                 return Err(MachineError::Tpm { log });
             }
             thread::sleep(Duration::from_millis(5));

@@ -1,0 +1,44 @@
+# What an attacker with tools and keys of his own brings along. The keys are made
+# here, vouch for nothing and are thrown away with the step.
+#
+# /in/uki, /in/boot-loader, /in/core: what the owner built and signed.
+# HASH_OFFSET: bytes of file system in the Core. INIT: path of PID 1 in it.
+
+openssl req -x509 -sha256 -noenc -batch -newkey rsa:2048 -days 3650 \
+    -subj "/CN=somebody else" -keyout foreign.key -out foreign.crt 2> openssl.log ||
+    { cat openssl.log; exit 1; }
+
+strip_signature() {
+    cp "$1" "$2"
+    chmod u+w "$2"
+    sbattach --remove "$2"
+}
+foreign_sign() {
+    sbsign --key foreign.key --cert foreign.crt --output "$2" "$1"
+}
+
+strip_signature /in/uki /out/unsigned-uki.efi
+foreign_sign /out/unsigned-uki.efi /out/foreign-uki.efi
+strip_signature /in/boot-loader /out/unsigned-boot-loader.efi
+foreign_sign /out/unsigned-boot-loader.efi /out/foreign-boot-loader.efi
+
+# The firmware's store before anybody's key is enrolled: Secure Boot is off.
+cp /usr/share/OVMF/OVMF_VARS_4M.fd /out/keyless-variables.fd
+
+# An add-on that would lengthen the command line, signed by nobody.
+ukify build --stub=/usr/lib/systemd/boot/efi/addonx64.efi.stub \
+    --cmdline="init=/bin/sh" --output=/out/unsigned-addon.efi
+
+# Another Core, valid in itself: the same file system under another salt.
+head -c "$HASH_OFFSET" /in/core > other.img
+blocks=$((HASH_OFFSET / 4096))
+veritysetup format other.img other.img --hash=sha256 --data-block-size=4096 \
+    --hash-block-size=4096 --data-blocks="$blocks" --hash-offset="$HASH_OFFSET" \
+    --salt=0bad0bad --uuid=0bad0bad-0000-4000-8000-000000000000 \
+    --root-hash-file=/out/other-core.roothash > veritysetup.log
+mv other.img /out/other-core.img
+
+# Where PID 1 lies on the disk, so that exactly it can be spoilt:
+# "logical start .. end | length : physical start .. end | length".
+dump.erofs -e --path="$INIT" /in/core > dump.log
+grep -E '^ *[0-9]+:' dump.log > /out/init.extents
