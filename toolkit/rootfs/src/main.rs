@@ -1,0 +1,96 @@
+//! `bastide-rootfs`: composes the Core in a build step, or writes its bill of
+//! materials.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use bastide_rootfs::audit::{Expected, audit};
+use bastide_rootfs::compose::compose;
+use bastide_rootfs::sbom::{Request, write};
+use bastide_rootfs::{Error, Plan};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const USAGE: &str = "usage: bastide-rootfs compose PLAN PACKAGES OUT\n       bastide-rootfs sbom REQUEST PACKAGES OUT";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["compose", plan, packages, out] => {
+            run_compose(Path::new(plan), Path::new(packages), Path::new(out))
+        }
+        ["sbom", request, packages, out] => {
+            run_sbom(Path::new(request), Path::new(packages), Path::new(out))
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bastide-rootfs: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_compose(plan: &Path, packages: &Path, out: &Path) -> anyhow::Result<()> {
+    let plan: Plan = read(plan)?;
+    let tree = out.join("tree");
+    fs::create_dir(&tree).with_context(|| format!("cannot create {}", tree.display()))?;
+    let origins = compose(&plan, packages, &tree)?;
+
+    let expected = Expected {
+        programs: plan
+            .programs
+            .iter()
+            .map(|program| program.to.clone())
+            .collect(),
+        known: origins
+            .entries
+            .iter()
+            .map(|entry| entry.path.clone())
+            .collect::<BTreeSet<_>>(),
+        exceptions: plan.exceptions,
+    };
+    let verdict = audit(&tree, &expected)?;
+    store(&out.join("hardening.json"), &verdict)?;
+    store(&out.join("origins.json"), &origins)?;
+    for violation in &verdict.violations {
+        eprintln!("{violation}");
+    }
+    if !verdict.violations.is_empty() {
+        bail!("{} faults in the Core", verdict.violations.len());
+    }
+    println!("{} files, {} of them ELF", verdict.files, verdict.elf.len());
+    Ok(())
+}
+
+fn run_sbom(request: &Path, packages: &Path, out: &Path) -> anyhow::Result<()> {
+    let request: Request = read(request)?;
+    let bill = write(&request, packages)?;
+    store(&out.join("sbom.cdx.json"), &bill)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(
+        serde_json::from_slice(&content).map_err(|source| Error::Json {
+            path: path.to_owned(),
+            source,
+        })?,
+    )
+}
+
+fn store(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
