@@ -238,7 +238,7 @@ impl Engine {
         let expected = remembered(&times).unwrap_or(step.expected);
         let task = self.progress.start(&step.name, Some(expected));
         let mut helper = execute::helper(&self.configuration.helper, &spec_file);
-        let ended = execute::run(&mut helper, &log, &task);
+        let ended = execute::run(&mut helper, execute::Stop::AtOnce, &log, &task);
         let seconds = task.elapsed().as_secs_f64();
         let ended = match ended {
             Ok(ended) if ended.code == 0 => ended,

@@ -11,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
+
 use crate::progress::Task;
 use crate::{Error, interrupt, memory};
 
@@ -22,6 +24,9 @@ const LONGEST_LINE: usize = 500;
 
 /// How often signals are looked at and the display is brought up to date.
 const TICK: Duration = Duration::from_millis(200);
+
+/// How long a command may tidy up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the memory in use is measured.
 const SAMPLE: Duration = Duration::from_secs(2);
@@ -37,12 +42,21 @@ pub struct Ended {
     pub peak_memory: u64,
 }
 
+/// How a command is made to end early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// At once: nothing of it outlives its first process, nothing needs tidying.
+    AtOnce,
+    /// By SIGTERM, with ten seconds for tidying up before it is ended at once.
+    Politely,
+}
+
 /// Runs a command to its end, with nothing on its standard input, both outputs
 /// going to `log` and `task`. A signal to this process kills it.
 ///
 /// # Errors
 /// When it does not start, the log cannot be written, or a signal came.
-pub fn run(command: &mut Command, log: &Path, task: &Task) -> Result<Ended, Error> {
+pub fn run(command: &mut Command, stop: Stop, log: &Path, task: &Task) -> Result<Ended, Error> {
     let program = command.get_program().to_owned();
     let helper = |source| Error::Helper {
         path: program.clone().into(),
@@ -66,7 +80,7 @@ pub fn run(command: &mut Command, log: &Path, task: &Task) -> Result<Ended, Erro
     let pump = std::thread::spawn(move || pump(reader, &sender));
     let watched = watch(&mut child, &receiver, &mut log_file, log, task, &guard);
     if watched.is_err() {
-        stop(&mut child);
+        end(&mut child, stop);
     }
     // The pump ends with the last writer; a panic there has nothing to add.
     drop(receiver);
@@ -90,13 +104,21 @@ pub(crate) fn helper(words: &[OsString], last: &Path) -> Command {
     command
 }
 
-fn stop(child: &mut Child) {
-    // The whole group: a helper's own children may not be bound to its life.
+fn end(child: &mut Child, stop: Stop) {
+    // The whole group: a command's own children may not be bound to its life.
     let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    match nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL) {
+    let send = |signal| match killpg(group, signal) {
         Ok(()) | Err(nix::Error::ESRCH) => {}
         Err(error) => tracing::warn!("cannot end process group {group}: {error}"),
+    };
+    if stop == Stop::Politely {
+        send(Signal::SIGTERM);
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE && matches!(child.try_wait(), Ok(None)) {
+            std::thread::sleep(TICK);
+        }
     }
+    send(Signal::SIGKILL);
 }
 
 struct Watched {
