@@ -24,7 +24,7 @@ pub enum Virtual {
     Processes,
     /// `sysfs`
     Kernel,
-    /// `devtmpfs`: the only one with device nodes.
+    /// `devtmpfs`: device nodes, as [`Virtual::Terminals`] has.
     Devices,
     /// `efivarfs`, read-only; see [`set_variables_writable`].
     FirmwareVariables,
@@ -32,6 +32,14 @@ pub enum Virtual {
     Security,
     /// `tmpfs` for `/run`, at most 64 MiB.
     Runtime,
+    /// `tmpfs` for `/var`, at most 64 MiB.
+    Variable,
+    /// `tmpfs` for `/tmp` where anybody may make files of their own, at most 64 MiB.
+    Temporary,
+    /// `cgroup2`
+    Groups,
+    /// `devpts`
+    Terminals,
 }
 
 /// Why a mount failed.
@@ -106,7 +114,15 @@ impl Virtual {
         match self {
             Self::Devices => MountFlags::NOSUID | MountFlags::NOEXEC,
             Self::FirmwareVariables => strict | MountFlags::RDONLY,
-            Self::Processes | Self::Kernel | Self::Security | Self::Runtime => strict,
+            // Device nodes too: a terminal is one.
+            Self::Terminals => MountFlags::NOSUID | MountFlags::NOEXEC,
+            Self::Processes
+            | Self::Kernel
+            | Self::Security
+            | Self::Runtime
+            | Self::Variable
+            | Self::Temporary
+            | Self::Groups => strict,
         }
     }
 
@@ -117,14 +133,18 @@ impl Virtual {
             Self::Devices => "devtmpfs",
             Self::FirmwareVariables => "efivarfs",
             Self::Security => "securityfs",
-            Self::Runtime => "tmpfs",
+            Self::Runtime | Self::Variable | Self::Temporary => "tmpfs",
+            Self::Groups => "cgroup2",
+            Self::Terminals => "devpts",
         }
     }
 
     fn options(self) -> Option<&'static CStr> {
         match self {
             Self::Devices => Some(c"mode=0755"),
-            Self::Runtime => Some(c"mode=0755,size=64m,nr_inodes=16k"),
+            Self::Runtime | Self::Variable => Some(c"mode=0755,size=64m,nr_inodes=16k"),
+            Self::Temporary => Some(c"mode=1777,size=64m,nr_inodes=16k"),
+            Self::Terminals => Some(c"mode=0600,ptmxmode=0666"),
             _ => None,
         }
     }
