@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::option::{OptionName, Value};
+use crate::option::Value;
 use crate::wanted::Wanted;
 
 /// What the configuration step found out.

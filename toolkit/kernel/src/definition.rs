@@ -76,6 +76,7 @@ pub fn parse(text: &str, file: &Path, grammar: Grammar, mistakes: &mut Vec<Mista
     let mut reason: Vec<&str> = Vec::new();
     let mut entries: Vec<Entry> = Vec::new();
     let mut reason_line = 0;
+    let mut below_reason = false;
     for (index, line) in text.lines().chain([""]).enumerate() {
         let at = Location {
             file: file.to_owned(),
@@ -83,7 +84,7 @@ pub fn parse(text: &str, file: &Path, grammar: Grammar, mistakes: &mut Vec<Mista
         };
         let line = line.trim_end();
         if line.is_empty() {
-            if entries.is_empty() && !reason.is_empty() {
+            if !below_reason && !reason.is_empty() {
                 mistakes.push(Mistake {
                     at: Location {
                         line: reason_line,
@@ -98,8 +99,9 @@ pub fn parse(text: &str, file: &Path, grammar: Grammar, mistakes: &mut Vec<Mista
                 });
             }
             reason.clear();
+            below_reason = false;
         } else if let Some(comment) = line.strip_prefix('#') {
-            if !entries.is_empty() {
+            if below_reason {
                 mistakes.push(Mistake {
                     at,
                     what: "a reason in the middle of a group; put an empty line before it".into(),
@@ -111,7 +113,7 @@ pub fn parse(text: &str, file: &Path, grammar: Grammar, mistakes: &mut Vec<Mista
             }
             reason.push(comment.trim());
         } else {
-            if reason.is_empty() && entries.is_empty() {
+            if reason.is_empty() && !below_reason {
                 mistakes.push(Mistake {
                     at: at.clone(),
                     what:
@@ -119,6 +121,7 @@ pub fn parse(text: &str, file: &Path, grammar: Grammar, mistakes: &mut Vec<Mista
                             .into(),
                 });
             }
+            below_reason = true;
             match entry(line, &at, grammar) {
                 Ok(entry) => entries.push(entry),
                 Err(what) => mistakes.push(Mistake {
