@@ -24,5 +24,5 @@ mod wanted;
 pub use configuration::{CheckedConfiguration, Facts, HardeningScore, Violation, Violations};
 pub use definition::{Grammar, Group, Location, Mistake};
 pub use option::{OptionName, Value};
-pub use step::{BuildError, Kernel, build, compile_step, configuration_step, modules_step};
+pub use step::{BuildError, Kernel, build, compile_step, configuration_step};
 pub use wanted::{Error, Exception, Prohibition, Request, Wanted};

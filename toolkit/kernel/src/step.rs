@@ -1,7 +1,7 @@
 //! The steps that make a kernel.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bastide_recipe::{Engine, Input, SdkName, Source, Step, StepOutput};
@@ -13,7 +13,6 @@ use crate::wanted::Wanted;
 const SOURCE: &str = include_str!("../steps/source.sh");
 const CONFIGURE: &str = include_str!("../steps/configure.sh");
 const COMPILE: &str = include_str!("../steps/compile.sh");
-const SIGN_MODULES: &str = include_str!("../steps/sign-modules.sh");
 /// How many lines of work the last measured compile printed.
 const ESTIMATE: &str = include_str!("../estimate");
 
@@ -43,7 +42,7 @@ pub enum BuildError {
 pub struct Kernel {
     /// The directory holds `bzImage`, `kernel.config`, `System.map`, `vmlinux.btf`
     /// (the kernel's types), `modules/usr/lib/modules/<release>` (without
-    /// signatures), `sign-file` and `version` (the release's name).
+    /// signatures: `bastide-sign` puts them), `sign-file` and `version` (the release's name).
     pub output: StepOutput,
     /// What it was compiled from.
     pub configuration: CheckedConfiguration,
@@ -80,6 +79,7 @@ pub fn build(engine: &Engine, wanted: &Wanted) -> Result<Kernel, BuildError> {
 
 /// Completes the requests to a configuration and gathers what judging it needs:
 /// `kernel.config`, `symbols`, `hardening.json` and `version`.
+#[must_use]
 pub fn configuration_step(wanted: &Wanted) -> Step {
     let mut inputs = common_inputs(wanted);
     let fragment = Source::Inline(wanted.fragment().into_bytes());
@@ -94,6 +94,7 @@ pub fn configuration_step(wanted: &Wanted) -> Step {
 
 /// Compiles a checked configuration. Its inputs are the complete configuration, not
 /// the fragments, so that a reworded reason compiles nothing again.
+#[must_use]
 pub fn compile_step(wanted: &Wanted, configuration: &CheckedConfiguration) -> Step {
     let mut inputs = common_inputs(wanted);
     let text = configuration.text().as_bytes().to_vec();
@@ -104,34 +105,6 @@ pub fn compile_step(wanted: &Wanted, configuration: &CheckedConfiguration) -> St
     };
     inputs.push(Input::new("ccache", cache));
     step("kernel", COMPILE, inputs, Duration::from_secs(40 * 60))
-}
-
-/// Signs the modules of a compiled kernel with a key that the firmware's `db`
-/// holds; its output directory is laid over the Core's file system.
-///
-/// `key` and `certificate` are PEM files; `fingerprint` identifies the key publicly.
-pub fn modules_step(
-    kernel: &StepOutput,
-    key: &Path,
-    fingerprint: &str,
-    certificate: &Path,
-) -> Step {
-    let key = Source::Secret {
-        path: key.to_owned(),
-        fingerprint: fingerprint.to_owned(),
-    };
-    Step {
-        name: "kernel-modules".into(),
-        sdk: SdkName::new("kernel"),
-        script: SIGN_MODULES.into(),
-        inputs: vec![
-            Input::new("kernel", Source::Output(kernel.clone())),
-            Input::new("key.pem", key),
-            Input::new("certificate.pem", Source::Path(certificate.to_owned())),
-        ],
-        environment: BTreeMap::new(),
-        expected: Duration::from_secs(5),
-    }
 }
 
 /// What both steps that unpack the source need.
@@ -164,6 +137,8 @@ fn step(name: &str, script: &str, inputs: Vec<Input>, expected: Duration) -> Ste
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn wanted() -> Wanted {
