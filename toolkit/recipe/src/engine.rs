@@ -132,6 +132,7 @@ impl Builder {
             progress: Progress::new(),
             memo: Mutex::new(memo),
             made: Mutex::default(),
+            history: Mutex::default(),
         }
     }
 }
@@ -142,6 +143,7 @@ pub struct Engine {
     progress: Progress,
     memo: Mutex<Memo>,
     made: Mutex<BTreeSet<StepKey>>,
+    history: Mutex<Vec<StepOutput>>,
 }
 
 /// What is known of a step that ran, in `step.json` beside its output.
@@ -182,6 +184,17 @@ impl Engine {
     /// # Errors
     /// When an input cannot be read, the SDK cannot be made or the script fails.
     pub fn run(&self, step: &Step) -> Result<StepOutput, Error> {
+        let output = self.find_or_make(step)?;
+        locked(&self.history).push(output.clone());
+        Ok(output)
+    }
+
+    /// What [`Self::run`] has given so far, in that order.
+    pub fn history(&self) -> Vec<StepOutput> {
+        locked(&self.history).clone()
+    }
+
+    fn find_or_make(&self, step: &Step) -> Result<StepOutput, Error> {
         key::check(step)?;
         let sdk_error = |source| Error::Sdk {
             name: step.sdk.clone(),
