@@ -85,7 +85,7 @@ fn announce(wanted: &Wanted, found: &Found) {
     match found.core.corrected_blocks {
         0 => {}
         blocks => say(&format!(
-            "core on {partition} repaired: {blocks} blocks corrected; check the disk"
+            "core on {partition} repaired (corrected blocks: {blocks}); check the disk"
         )),
     }
 }

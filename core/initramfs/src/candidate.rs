@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, os::unix::fs::FileExt, path::Path};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bastide_boot::{
     BLOCK_SIZE, CORE_INIT, FEC_ROOTS, Geometry, RootHash, SUPERBLOCK_SIZE, Superblock,
 };
@@ -57,6 +57,7 @@ pub fn verify(wanted: &Wanted, partition: &Partition) -> Result<Verified> {
             corrected_blocks,
         }),
         Err(refused) => {
+            let refused = explain(refused, &active);
             active
                 .remove()
                 .with_context(|| format!("and cannot be put away after: {refused:#}"))?;
@@ -121,11 +122,19 @@ fn probe(wanted: &Wanted, active: &Active, root: &Path) -> Result<u64> {
     }
     read_through(&root.join(CORE_INIT.trim_start_matches('/')))
         .with_context(|| format!("cannot read {CORE_INIT} of the core"))?;
-    let status = active.status()?;
-    if status.corrupted {
-        bail!("blocks are corrupted beyond repair");
+    // Whatever could be read is what was signed. That the kernel has seen corruption
+    // means nothing then: it also says so of hash blocks that it went on to repair.
+    Ok(active.status()?.corrected)
+}
+
+/// A read error may come from the disk or from blocks that are not what was signed; only
+/// the kernel knows.
+fn explain(refused: anyhow::Error, active: &Active) -> anyhow::Error {
+    match active.status() {
+        Ok(status) if status.corrupted => refused.context("blocks corrupted beyond repair"),
+        Ok(_) => refused,
+        Err(error) => refused.context(format!("its state is unknown: {error}")),
     }
-    Ok(status.corrected)
 }
 
 fn read_through(path: &Path) -> Result<()> {
