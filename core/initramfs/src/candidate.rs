@@ -1,6 +1,11 @@
 //! One partition that claims to be the Core.
 
-use std::{fs::File, io::Read, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
 use bastide_boot::{
@@ -39,8 +44,17 @@ pub struct Verified {
     pub corrected_blocks: u64,
 }
 
+/// How much of a candidate is read before it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Its ends and its first program: fast, enough where there is no other.
+    Start,
+    /// Every block: a copy with holes on another disk must not win over the whole one.
+    Everything,
+}
+
 /// Activates and mounts a candidate. Nothing is left of one that is refused.
-pub fn verify(wanted: &Wanted, partition: &Partition) -> Result<Verified> {
+pub fn verify(wanted: &Wanted, partition: &Partition, probe: Probe) -> Result<Verified> {
     let superblock = superblock(wanted, partition)?;
     let active = activate(&Volume {
         name: DEVICE,
@@ -51,7 +65,7 @@ pub fn verify(wanted: &Wanted, partition: &Partition) -> Result<Verified> {
         salt: &superblock.salt,
         signature_key: wanted.signature.description(),
     })?;
-    match mount_and_probe(wanted, &active) {
+    match mount_and_probe(wanted, &active, probe) {
         Ok(corrected_blocks) => Ok(Verified {
             device: active.kernel_name(),
             corrected_blocks,
@@ -99,10 +113,10 @@ fn uuid_of_device(superblock: &Superblock) -> String {
     format!("CRYPT-VERITY-{}-{DEVICE}", superblock.uuid.simple())
 }
 
-fn mount_and_probe(wanted: &Wanted, active: &Active) -> Result<u64> {
+fn mount_and_probe(wanted: &Wanted, active: &Active, probe: Probe) -> Result<u64> {
     let root = Path::new(NEW_ROOT);
     mount_image(&active.path(), root)?;
-    match probe(wanted, active, root) {
+    match read_what_must_be_readable(wanted, active, root, probe) {
         Ok(corrected) => Ok(corrected),
         Err(refused) => {
             unmount_now(root).with_context(|| format!("after: {refused:#}"))?;
@@ -111,16 +125,26 @@ fn mount_and_probe(wanted: &Wanted, active: &Active) -> Result<u64> {
     }
 }
 
-/// Reads what must be readable: better refuse here, with a reason, than die as PID 1.
-fn probe(wanted: &Wanted, active: &Active, root: &Path) -> Result<u64> {
-    let device = File::open(active.path()).context("cannot open the verified device")?;
-    let mut block = vec![0; BLOCK_SIZE as usize];
-    for number in [0, wanted.geometry.data_blocks - 1] {
-        device
-            .read_exact_at(&mut block, number * u64::from(BLOCK_SIZE))
-            .with_context(|| format!("cannot read data block {number}"))?;
+/// Better refuse here, with a reason, than die as PID 1.
+fn read_what_must_be_readable(
+    wanted: &Wanted,
+    active: &Active,
+    root: &Path,
+    probe: Probe,
+) -> Result<u64> {
+    let mut device = File::open(active.path()).context("cannot open the verified device")?;
+    match probe {
+        Probe::Start => {
+            let mut block = vec![0; BLOCK_SIZE as usize];
+            for number in [0, wanted.geometry.data_blocks - 1] {
+                device
+                    .read_exact_at(&mut block, number * u64::from(BLOCK_SIZE))
+                    .with_context(|| format!("cannot read data block {number}"))?;
+            }
+        }
+        Probe::Everything => read_to_end(&mut device).context("cannot read all data blocks")?,
     }
-    read_through(&root.join(CORE_INIT.trim_start_matches('/')))
+    read_program(&root.join(CORE_INIT.trim_start_matches('/')))
         .with_context(|| format!("cannot read {CORE_INIT} of the core"))?;
     // Whatever could be read is what was signed. That the kernel has seen corruption
     // means nothing then: it also says so of hash blocks that it went on to repair.
@@ -137,9 +161,13 @@ fn explain(refused: anyhow::Error, active: &Active) -> anyhow::Error {
     }
 }
 
-fn read_through(path: &Path) -> Result<()> {
+fn read_program(path: &Path) -> Result<()> {
     let mut file = File::open(path)?;
     ensure!(file.metadata()?.is_file(), "not a file");
+    Ok(read_to_end(&mut file)?)
+}
+
+fn read_to_end(file: &mut File) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     while file.read(&mut buffer)? != 0 {}
     Ok(())
@@ -151,8 +179,8 @@ mod tests {
 
     #[test]
     fn programs_are_read_to_their_end_and_nothing_else_is_taken_for_one() {
-        assert!(read_through(Path::new("/proc/self/exe")).is_ok());
-        assert!(read_through(Path::new("/dev/null")).is_err());
-        assert!(read_through(Path::new("/nowhere")).is_err());
+        assert!(read_program(Path::new("/proc/self/exe")).is_ok());
+        assert!(read_program(Path::new("/dev/null")).is_err());
+        assert!(read_program(Path::new("/nowhere")).is_err());
     }
 }

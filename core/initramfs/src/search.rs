@@ -7,7 +7,7 @@ use bastide_disk::{Backoff, Partition, Scan, scan};
 use uuid::Uuid;
 
 use crate::{
-    candidate::{Verified, Wanted, verify},
+    candidate::{Probe, Verified, Wanted, verify},
     console::say,
     refusal::Refusal,
 };
@@ -34,11 +34,16 @@ pub fn find(wanted: &Wanted, boot_partition: Option<Uuid>) -> Result<Found, Refu
     let mut pauses = Backoff::new(PATIENCE);
     loop {
         let scan = scan().map_err(|error| Refusal::of_bundle("disks", &error.into()))?;
-        for partition in candidates(&scan, wanted.root_hash.partition_uuid(), boot_partition) {
+        let candidates = candidates(&scan, wanted.root_hash.partition_uuid(), boot_partition);
+        let probe = match candidates.len() {
+            0 | 1 => Probe::Start,
+            _ => Probe::Everything,
+        };
+        for partition in candidates {
             if !search.is_new(&partition) {
                 continue;
             }
-            match verify(wanted, &partition) {
+            match verify(wanted, &partition, probe) {
                 Ok(core) => {
                     return Ok(Found {
                         core,
