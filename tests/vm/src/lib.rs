@@ -1,2 +1,22 @@
 //! Claims about a running Bastide, each attacked in a virtual machine.
+//!
+//! A scenario boots the image as shipped, or a copy of its disk that an attacker has
+//! changed offline, and drives it through what users and attackers have: keyboard,
+//! serial line, disk, firmware settings. It passes when the promised thing is seen on
+//! the console: a refusal, not a time-out.
+//!
+//! This never reads a private key and never changes what the build made.
 #![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod boot_file;
+pub mod core_area;
+pub mod disk_copy;
+pub mod measurement;
+pub mod page;
+pub mod random;
+pub mod report;
+pub mod runner;
+pub mod scenario;
+pub mod scenarios;
+pub mod variable_store;

@@ -1,0 +1,206 @@
+//! What a scenario works with: the image as shipped, an attacker's materials, and
+//! machines to try them on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bastide_boot::{Geometry, HashOffset, RootHash};
+use bastide_efi::Fingerprint;
+use bastide_vm::{Accelerator, Configuration, Disk, Firmware, Machine};
+
+use crate::disk_copy::DiskCopy;
+
+/// How long a step of a boot may take on a slow, busy host.
+pub const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Texts that prove that a kernel was started.
+pub const KERNEL_RUNS: &[&str] = &["EFI stub: ", "bastide: "];
+
+/// What the firmware says when nothing is left to boot.
+pub const NOTHING_BOOTS: &str = "No bootable option or device was found";
+
+/// The marker of the status page.
+pub const PAGE: &str = "[ready]";
+
+/// The start of every refusal by our own software.
+pub const REFUSED: &str = "bastide: refused: ";
+
+/// Where things are, for all scenarios.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// What the build made: `out/<product>`.
+    pub images: PathBuf,
+    /// What the step of `bastide_vm::hostile` made.
+    pub materials: PathBuf,
+    /// The owner's keys; only certificates are read.
+    pub keys: PathBuf,
+    /// Where failures leave their records and campaigns their reports.
+    pub reports: PathBuf,
+}
+
+/// One scenario's bench.
+#[derive(Debug)]
+pub struct Bench {
+    places: Places,
+    accelerator: Accelerator,
+    /// Where this scenario's machines leave their records.
+    record: PathBuf,
+    /// How long a campaign lasts.
+    pub campaign: Duration,
+    /// Where a campaign's random choices start.
+    pub seed: u64,
+}
+
+impl Bench {
+    /// A bench that leaves its records in `record`.
+    pub fn new(
+        places: &Places,
+        accelerator: Accelerator,
+        record: PathBuf,
+        campaign: Duration,
+        seed: u64,
+    ) -> Self {
+        Self {
+            places: places.clone(),
+            accelerator,
+            record,
+            campaign,
+            seed,
+        }
+    }
+
+    /// A file that the build made.
+    pub fn image(&self, name: &str) -> PathBuf {
+        self.places.images.join(name)
+    }
+
+    /// Where reports go.
+    pub fn reports(&self) -> &Path {
+        &self.places.reports
+    }
+
+    /// This scenario's own directory.
+    pub fn record(&self) -> &Path {
+        &self.record
+    }
+
+    /// The path of one of the attacker's materials.
+    pub fn material_path(&self, name: &str) -> PathBuf {
+        self.places.materials.join(name)
+    }
+
+    /// One of the attacker's materials.
+    pub fn material(&self, name: &str) -> Result<Vec<u8>> {
+        read(&self.material_path(name))
+    }
+
+    /// A machine with the owner's keys enrolled and no disk yet.
+    pub fn machine(&self, name: &str) -> Configuration {
+        let firmware = Firmware {
+            code: self.image("OVMF_CODE.fd"),
+            variables: self.image("OVMF_VARS.fd"),
+        };
+        let mut machine = Configuration::new(name, firmware, self.accelerator);
+        machine.record = Some(self.record.join(name));
+        machine
+    }
+
+    /// A machine whose firmware has no keys, so that Secure Boot is off.
+    pub fn machine_without_secure_boot(&self, name: &str) -> Configuration {
+        let mut machine = self.machine(name);
+        machine.firmware.variables = self.material_path("keyless-variables.fd");
+        machine
+    }
+
+    /// The disk as shipped.
+    pub fn shipped_disk(&self) -> Disk {
+        Disk::Image(self.image("disk.img"))
+    }
+
+    /// A copy of the shipped disk, for an attacker to change.
+    pub fn copy_disk(&self, name: &str) -> Result<DiskCopy> {
+        fs::create_dir_all(&self.record)?;
+        DiskCopy::new(
+            &self.image("disk.img"),
+            &self.record.join(format!("{name}.img")),
+        )
+    }
+
+    /// The root hash that the build printed.
+    pub fn root_hash(&self) -> Result<RootHash> {
+        let text = String::from_utf8(read(&self.image("core.roothash"))?)?;
+        text.trim().parse().context("core.roothash is no root hash")
+    }
+
+    /// The areas of the Core, from the signed command line.
+    pub fn geometry(&self) -> Result<Geometry> {
+        let line = read(&self.image("cmdline"))?;
+        let offset: HashOffset = bastide_boot::CommandLine::parse(&line)?.hash_offset;
+        Ok(Geometry::new(offset))
+    }
+
+    /// The fingerprint of one of the owner's certificates.
+    pub fn owner_fingerprint(&self, name: &str) -> Result<Fingerprint> {
+        let path = self.places.keys.join(format!("{name}.crt"));
+        let certificate = pem::parse(read(&path)?)
+            .with_context(|| format!("{} is no certificate", path.display()))?;
+        Ok(Fingerprint::of(certificate.contents()))
+    }
+}
+
+/// Switches a machine on.
+pub fn start(machine: &Configuration) -> Result<Machine> {
+    Ok(Machine::start(machine)?)
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Boots and expects that firmware or boot loader refuse with each of `refusals`, in
+/// their order, that nothing else boots, and that no kernel ever ran.
+pub fn expect_firmware_refusal(machine: &Configuration, refusals: &[&str]) -> Result<()> {
+    let mut running = start(machine)?;
+    for refusal in refusals {
+        running
+            .console()
+            .expect_any(&[refusal], KERNEL_RUNS, PATIENCE)?;
+    }
+    running
+        .console()
+        .expect_any(&[NOTHING_BOOTS], KERNEL_RUNS, PATIENCE)?;
+    running.console().expect_none(KERNEL_RUNS, Duration::ZERO)?;
+    running.cut_power()?;
+    Ok(())
+}
+
+/// Boots and expects our initramfs to refuse with a line that holds all of `reasons`,
+/// never having entered a Core. Returns everything the console showed.
+pub fn expect_initramfs_refusal(machine: &Configuration, reasons: &[&str]) -> Result<String> {
+    const ENTERED: &[&str] = &["bastide: entering core", PAGE];
+    let mut running = start(machine)?;
+    running
+        .console()
+        .expect_any(&[REFUSED], ENTERED, PATIENCE)?;
+    let line = running
+        .console()
+        .expect_any(&["\n"], ENTERED, PATIENCE)?
+        .text;
+    for reason in reasons {
+        anyhow::ensure!(
+            line.contains(reason),
+            "the refusal does not say {reason:?}: {}",
+            line.trim()
+        );
+    }
+    // Powering off or waiting for a key, as the product says: nothing else may run.
+    running
+        .console()
+        .expect_none(ENTERED, Duration::from_secs(8))?;
+    let text = running.console().text();
+    running.cut_power()?;
+    Ok(text)
+}

@@ -1,0 +1,46 @@
+//! The scenarios, one file each, named as the claim they try to refute.
+
+use crate::scenario::Scenario;
+
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        /// All scenarios, in the order in which they run.
+        pub const ALL: &[Scenario] = &[$($name::SCENARIO),*];
+    };
+}
+
+scenarios![
+    only_owner_keys_are_enrolled,
+    machine_comes_up,
+    console_powers_off_and_reboots,
+    unsigned_uki_is_refused,
+    foreign_uki_is_refused,
+    changed_uki_is_refused,
+    replaced_boot_loader_is_refused,
+    command_line_cannot_be_edited,
+    vendor_strings_cannot_lengthen_command_line,
+    single_core_corruption_is_repaired,
+    core_beyond_repair_is_refused,
+    changed_superblock_is_refused,
+    other_core_is_refused,
+    look_alike_disk_is_passed_over,
+    scenarios_can_fail,
+    power_cuts_leave_a_bootable_disk,
+    bit_flips_are_repaired_or_refused,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn names_are_claims_and_unique() {
+        for (index, scenario) in ALL.iter().enumerate() {
+            assert!(scenario.name.contains('_'), "{}", scenario.name);
+            assert!(scenario.claim.ends_with('.'), "{}", scenario.claim);
+            assert!(ALL[..index].iter().all(|other| other.name != scenario.name));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Counter-proofs: the same attacks with the protection off, where they must succeed.
+//! Without these a scenario could pass because its attack never reached anything.
+
+use anyhow::{Context, Result, ensure};
+
+use super::replaced_boot_loader_is_refused::PLACES;
+use crate::bench::{Bench, start};
+use crate::page::expect_up;
+use crate::scenario::{Class, Scenario};
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "scenarios_can_fail",
+    claim: "With Secure Boot off, the unsigned and the foreign bundle and boot loader do start, and the \
+            status page says that Secure Boot is off.",
+    class: Class::Long,
+    run,
+};
+
+fn run(bench: &Bench) -> Result<()> {
+    let root_hash = bench.root_hash()?;
+    for kind in ["unsigned", "foreign"] {
+        let disk = bench.copy_disk(kind)?;
+        disk.write_boot_file(&disk.bundle_path()?, &bench.material(&format!("{kind}-uki.efi"))?)?;
+        for place in PLACES {
+            disk.write_boot_file(place, &bench.material(&format!("{kind}-boot-loader.efi"))?)?;
+        }
+        let machine = start(&bench.machine_without_secure_boot(kind).disk(disk.disk()))?;
+        let page = expect_up(&machine, &root_hash).with_context(|| format!("with the {kind} boot chain"))?;
+        let line = page.line("secure boot")?;
+        ensure!(!line.contains(" on"), "the status page claims Secure Boot: {line}");
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! One data block and one hash block that the boot reads are spoilt at once.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::bench::{Bench, start};
+use crate::core_area::CoreArea;
+use crate::page::expect_up;
+use crate::scenario::{Class, Scenario};
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "single_core_corruption_is_repaired",
+    claim: "A corrupted data block and a corrupted hash block are repaired, the repair is logged, and \
+            the machine comes up.",
+    class: Class::Default,
+    run,
+};
+
+fn run(bench: &Bench) -> Result<()> {
+    let disk = bench.copy_disk("corrupted")?;
+    let core = CoreArea::new(bench, &disk)?;
+    let block = *core.init_blocks()?.first().context("PID 1 has no blocks")?;
+    core.invert_block(core.data_block(block))?;
+    core.invert_block(core.leaf_hash_block(block))?;
+
+    let machine = start(&bench.machine("machine").disk(disk.disk()))?;
+    let page = expect_up(&machine, &bench.root_hash()?)?;
+    let shown = machine.console().text();
+    ensure!(
+        shown.contains("repaired:") && shown.contains("blocks corrected"),
+        "the repair was not logged"
+    );
+    page.line("repaired")?;
+    Ok(())
+}
