@@ -131,7 +131,8 @@ impl<'assets> Apt<'assets> {
             wanted.push(found.to_owned());
         }
         if definition.kind == Kind::System {
-            wanted.push("?essential".into());
+            // Apt calls itself essential, but no step installs anything.
+            wanted.push("?and(?essential, ?not(?exact-name(apt)))".into());
         }
         let plan = self.run("apt-get", |command| {
             command

@@ -8,13 +8,14 @@
 //! set is one per user, lives outside the checkout and is announced when it is made.
 #![forbid(unsafe_code)]
 
+mod assets;
 mod check;
 mod clean;
 mod context;
 mod manual;
 mod tools;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +51,8 @@ struct Global {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetch, export, import or pin what a build takes from outside
+    Assets(assets::Arguments),
     /// Check formatting, lints, the arrows between rooms, dependencies, licences and docs
     Check(check::Arguments),
     /// Remove what was built (the cache of assets and keys stays unless asked)
@@ -58,7 +61,17 @@ enum Command {
     Manual(manual::Arguments),
 }
 
+/// The first argument with which the engine starts this program again, as the
+/// helper that enters a step's sandbox; no command for people.
+const SANDBOX: &str = "__sandbox";
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == SANDBOX)
+        && let Some(spec) = arguments.next()
+    {
+        return bastide_recipe::sandbox::enter(Path::new(&spec));
+    }
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("BASTIDE_LOG")
@@ -70,7 +83,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("bastide: {error:#}");
-            ExitCode::FAILURE
+            let interrupted = error.chain().any(|cause| {
+                let cause = cause.downcast_ref::<bastide_recipe::Error>();
+                matches!(cause, Some(bastide_recipe::Error::Interrupted))
+            });
+            // 128 + SIGINT, as shells do.
+            ExitCode::from(if interrupted { 130 } else { 1 })
         }
     }
 }
@@ -78,6 +96,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(&cli.global)?;
     match &cli.command {
+        Command::Assets(arguments) => assets::run(arguments, &context),
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Clean(arguments) => clean::run(arguments, &context),
         Command::Manual(arguments) => manual::run(arguments),
