@@ -10,12 +10,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use bastide_rootfs::audit::{Expected, audit};
 use bastide_rootfs::compose::compose;
-use bastide_rootfs::sbom::{Request, write};
+use bastide_rootfs::elf::Elf;
+use bastide_rootfs::hardening::{self, Language};
+use bastide_rootfs::sbom::{Request, epoch_timestamp, write};
 use bastide_rootfs::{Error, Plan};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const USAGE: &str = "usage: bastide-rootfs compose PLAN PACKAGES OUT\n       bastide-rootfs sbom REQUEST PACKAGES OUT";
+const USAGE: &str = "usage: bastide-rootfs compose PLAN PACKAGES OUT\n       bastide-rootfs judge PROGRAM\n       bastide-rootfs sbom REQUEST PACKAGES OUT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["compose", plan, packages, out] => {
             run_compose(Path::new(plan), Path::new(packages), Path::new(out))
         }
+        ["judge", program] => judge(Path::new(program)),
         ["sbom", request, packages, out] => {
             run_sbom(Path::new(request), Path::new(packages), Path::new(out))
         }
@@ -73,9 +76,23 @@ fn run_compose(plan: &Path, packages: &Path, out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Judges a program of ours that is not in the Core: the initramfs's.
+fn judge(program: &Path) -> anyhow::Result<()> {
+    let content =
+        fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+    let elf = Elf::parse(program, &content)?;
+    let lacking = hardening::lacking(&elf, Language::Rust);
+    if !lacking.is_empty() {
+        bail!("{} lacks {lacking:?}", program.display());
+    }
+    Ok(())
+}
+
 fn run_sbom(request: &Path, packages: &Path, out: &Path) -> anyhow::Result<()> {
     let request: Request = read(request)?;
-    let bill = write(&request, packages)?;
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").context("SOURCE_DATE_EPOCH is not set")?;
+    let seconds = epoch.parse().context("SOURCE_DATE_EPOCH is no number")?;
+    let bill = write(&request, &epoch_timestamp(seconds), packages)?;
     store(&out.join("sbom.cdx.json"), &bill)
 }
 

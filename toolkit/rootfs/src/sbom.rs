@@ -28,8 +28,6 @@ pub struct Request {
     pub version: String,
     /// Who makes it.
     pub vendor: String,
-    /// The time to state, in the form of RFC 3339.
-    pub timestamp: String,
     /// `origins.json`.
     pub origins: PathBuf,
     /// Our programs.
@@ -127,11 +125,12 @@ impl Bill {
     }
 }
 
-/// Makes the bill; `packages` is the Debian root file system of the step.
+/// Makes the bill, stating `timestamp` (RFC 3339); `packages` is the Debian root file
+/// system of the step.
 ///
 /// # Errors
 /// When something it names cannot be read or is not described.
-pub fn write(request: &Request, packages: &Path) -> Result<Value, Error> {
+pub fn write(request: &Request, timestamp: &str, packages: &Path) -> Result<Value, Error> {
     let database = Database::read(packages)?;
     let origins: Origins = read_json(&request.origins)?;
     let mut bill = Bill::default();
@@ -202,10 +201,10 @@ pub fn write(request: &Request, packages: &Path) -> Result<Value, Error> {
         );
         bill.depends(&product, &other.purl);
     }
-    Ok(document(request, &product, bill))
+    Ok(document(request, timestamp, &product, bill))
 }
 
-fn document(request: &Request, product: &str, bill: Bill) -> Value {
+fn document(request: &Request, timestamp: &str, product: &str, bill: Bill) -> Value {
     let dependencies: Vec<Value> = bill
         .dependencies
         .iter()
@@ -217,7 +216,7 @@ fn document(request: &Request, product: &str, bill: Bill) -> Value {
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "timestamp": request.timestamp,
+            "timestamp": timestamp,
             "tools": { "components": [{
                 "type": "application",
                 "name": "bastide-rootfs",
@@ -259,6 +258,38 @@ fn debian_purl(package: &Package) -> String {
         escape(&package.name),
         escape(&package.version),
         package.architecture
+    )
+}
+
+/// The package URL of a source that Debian ships in a binary package.
+#[must_use]
+pub fn debian_source_purl(package: &str, version: &str) -> String {
+    format!(
+        "pkg:deb/debian/{}@{}?arch=all",
+        escape(package),
+        escape(version)
+    )
+}
+
+/// A time in seconds since 1970 in the form of RFC 3339, in UTC.
+#[must_use]
+pub fn epoch_timestamp(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Civil date from days since 1970 in eras of 400 years (Hinnant's algorithm).
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        rest / 3_600,
+        rest / 60 % 60,
+        rest % 60
     )
 }
 
@@ -308,19 +339,37 @@ mod tests {
     }
 
     #[test]
+    fn times_are_those_of_date() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_827_696, "2000-02-29T12:34:56Z"),
+            (1_767_225_600, "2026-01-01T00:00:00Z"),
+            (1_798_761_599, "2026-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(epoch_timestamp(seconds), text);
+        }
+    }
+
+    #[test]
     fn the_serial_number_follows_the_content() {
         let request = |version: &str| Request {
             product: "bastide-demo".to_owned(),
             version: version.to_owned(),
             vendor: "Bastide".to_owned(),
-            timestamp: "2026-01-01T00:00:00Z".to_owned(),
             origins: PathBuf::new(),
             programs: Vec::new(),
             from_packages: Vec::new(),
             others: Vec::new(),
         };
-        let serial =
-            |version| document(&request(version), "p", Bill::default())["serialNumber"].clone();
+        let serial = |version| {
+            document(
+                &request(version),
+                "2026-01-01T00:00:00Z",
+                "p",
+                Bill::default(),
+            )["serialNumber"]
+                .clone()
+        };
         assert_eq!(serial("1"), serial("1"));
         assert_ne!(serial("1"), serial("2"));
         assert_eq!(serial("1").as_str().map(str::len), Some(9 + 36));

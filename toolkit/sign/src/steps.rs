@@ -70,7 +70,8 @@ pub fn root_hash(signer: &dyn Signer, name: &str, hashed: &StepOutput, file: &st
 }
 
 /// Signs all kernel modules below the directory `directory` of `built` with the
-/// db key. The step's output is the same tree with signed modules.
+/// db key, by the `sign-file` that lies in `built` too. The step's output is the
+/// same tree with signed modules.
 #[must_use]
 pub fn modules(signer: &dyn Signer, name: &str, built: &StepOutput, directory: &str) -> Step {
     let script = include_str!("../steps/modules.sh");

@@ -1,0 +1,142 @@
+//! The small files that are rendered from the product's definition.
+
+use bastide_boot::{CommandLine, HashOffset};
+use bastide_config::product::Product;
+
+use crate::Error;
+
+/// `os-release` (see os-release(5)): of the Core and of the UKI, whose boot entry
+/// shows `PRETTY_NAME`.
+#[must_use]
+pub fn os_release(product: &Product) -> String {
+    let version = product.display_version();
+    let mut lines = vec![
+        ("NAME", "Bastide".to_owned()),
+        ("ID", "bastide".to_owned()),
+        (
+            "PRETTY_NAME",
+            format!("Bastide {} {version}", product.title),
+        ),
+        ("VERSION_ID", product.version.clone()),
+        ("VARIANT", product.title.clone()),
+        ("VARIANT_ID", product.name.clone()),
+        ("IMAGE_ID", image_id(product)),
+        ("IMAGE_VERSION", version),
+        ("VENDOR_NAME", product.branding.vendor.clone()),
+    ];
+    if let Some(url) = &product.branding.home_url {
+        lines.push(("HOME_URL", url.clone()));
+    }
+    lines
+        .into_iter()
+        .map(|(key, value)| format!("{key}=\"{}\"\n", escaped(&value)))
+        .collect()
+}
+
+/// What names the product among images: `bastide-<product>`.
+#[must_use]
+pub fn image_id(product: &Product) -> String {
+    format!("bastide-{}", product.name)
+}
+
+/// The file name of the UKI on the ESP.
+#[must_use]
+pub fn kernel_bundle_name(product: &Product) -> String {
+    format!("{}_{}.efi", image_id(product), product.display_version())
+}
+
+/// SBAT metadata of the UKI, beside the stub's own: the generation rises when a
+/// weakness is found for which older bundles must not boot.
+#[must_use]
+pub fn sbat(product: &Product) -> String {
+    const GENERATION: u32 = 1;
+    // Commas separate fields, and nothing escapes them.
+    let plain = |text: &str| text.replace([',', '\n'], " ");
+    format!(
+        "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n\
+         bastide,{GENERATION},{},{},{},{}\n",
+        plain(&product.branding.vendor),
+        image_id(product),
+        plain(&product.display_version()),
+        plain(product.branding.home_url.as_deref().unwrap_or("")),
+    )
+}
+
+/// The whole kernel command line, as it is signed: consoles, the product's own
+/// words, and what says which Core to boot.
+///
+/// # Errors
+/// When the initramfs would refuse it.
+pub fn command_line(
+    product: &Product,
+    root_hash: &str,
+    hash_offset: HashOffset,
+) -> Result<String, Error> {
+    let mut words: Vec<String> = product
+        .consoles
+        .iter()
+        .map(|console| format!("console={console}"))
+        .collect();
+    words.extend(product.command_line.iter().map(|word| word.word.clone()));
+    words.push(format!("bastide.core={root_hash}"));
+    words.push(format!("bastide.hash-offset={}", hash_offset.bytes()));
+    words.push(format!(
+        "bastide.on-failure={}",
+        product.on_failure.as_str()
+    ));
+    let line = words.join(" ");
+    match CommandLine::parse(line.as_bytes()) {
+        Ok(_) => Ok(line),
+        Err(source) => Err(Error::CommandLine { line, source }),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in text.chars() {
+        if matches!(character, '"' | '\\' | '$' | '`') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::materials::tests::product;
+
+    #[test]
+    fn the_command_line_is_one_that_the_initramfs_takes() {
+        let offset = HashOffset::from_bytes(8192).expect("an offset");
+        for name in ["base", "demo", "workstation", "gateway"] {
+            let line = command_line(&product(name), &"ab".repeat(32), offset).expect(name);
+            let parsed = CommandLine::parse(line.as_bytes()).expect("accepted");
+            assert_eq!(parsed.hash_offset, offset);
+            assert!(line.starts_with("console="), "{line}");
+        }
+        assert!(command_line(&product("base"), "ab", offset).is_err());
+    }
+
+    #[test]
+    fn values_of_os_release_are_quoted() {
+        let mut product = product("demo");
+        product.branding.vendor = "A \"B\" $C".to_owned();
+        let text = os_release(&product);
+        assert!(
+            text.contains("VENDOR_NAME=\"A \\\"B\\\" \\$C\"\n"),
+            "{text}"
+        );
+        assert!(text.contains("IMAGE_ID=\"bastide-demo\"\n"), "{text}");
+    }
+
+    #[test]
+    fn sbat_has_six_fields_whatever_the_vendor_is_called() {
+        let mut product = product("demo");
+        product.branding.vendor = "A, B and C".to_owned();
+        for line in sbat(&product).lines() {
+            assert_eq!(line.split(',').count(), 6, "{line}");
+        }
+    }
+}
