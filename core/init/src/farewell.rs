@@ -1,0 +1,221 @@
+//! The end: stopping the machine, in order or because PID 1 cannot go on.
+
+use std::fs;
+use std::io::Write;
+use std::panic;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bastide_efi::{Attributes, EFIVARFS, FAILURE_VARIABLE, Variable, encode_failure};
+use bastide_mount::{set_variables_writable, unmount_now};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags, sync};
+use rustix::process::{WaitOptions, wait};
+use rustix::system::{RebootCommand, reboot};
+
+use crate::kernel_log::say;
+use crate::supervisor::{Level, Stop};
+
+/// How long killed processes may take to be gone.
+const KILL_ROUNDS: u32 = 40;
+const KILL_ROUND: Duration = Duration::from_millis(50);
+
+/// File systems that stay: the kernel's own, and the Core itself.
+const STAYS: [&str; 4] = ["/", "/proc", "/sys", "/dev"];
+
+/// Ends every process, writes everything out, unmounts, and stops the machine.
+pub fn stop(stop: Stop) -> ! {
+    end_everything();
+    sync();
+    unmount_everything();
+    sync();
+    say(Level::Notice, &format!("goodbye: {stop}"));
+    now(match stop {
+        Stop::PowerOff => RebootCommand::PowerOff,
+        Stop::Reboot => RebootCommand::Restart,
+    })
+}
+
+/// Stops the machine because PID 1 cannot go on, and keeps the reason: in the
+/// kernel's log and, where there is one, in a firmware variable that the next
+/// boot shows.
+pub fn give_up(reason: &str) -> ! {
+    say(
+        Level::Error,
+        &format!("PID 1 cannot go on: {reason}; rebooting"),
+    );
+    if let Err(error) = keep_reason(reason) {
+        say(Level::Error, &format!("cannot keep the reason: {error:#}"));
+    }
+    end_everything();
+    sync();
+    now(RebootCommand::Restart)
+}
+
+/// Makes a panic the same as any other reason to give up.
+pub fn catch_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, |place| format!(" at {place}"));
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        // A second panic must not come back here.
+        panic::set_hook(Box::new(|_| now(RebootCommand::Restart)));
+        give_up(&format!("panic{place}: {text}"));
+    }));
+}
+
+fn now(command: RebootCommand) -> ! {
+    let error = reboot(command);
+    say(
+        Level::Error,
+        &format!("the kernel refuses to stop: {error:?}"),
+    );
+    // Nothing is left to do; returning would be a kernel panic without a reason.
+    loop {
+        sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Ends all processes: the services had their time, this is for what is left.
+fn end_everything() {
+    for (signal, rounds) in [(Signal::SIGTERM, 1), (Signal::SIGKILL, KILL_ROUNDS)] {
+        for _ in 0..rounds {
+            reap();
+            // All processes but this one; ESRCH: there are none.
+            match kill(Pid::from_raw(-1), signal) {
+                Err(Errno::ESRCH) => return,
+                Ok(()) => {}
+                Err(error) => say(Level::Warning, &format!("cannot signal: {error}")),
+            }
+            if processes() == 0 {
+                return;
+            }
+            sleep(KILL_ROUND);
+        }
+    }
+    reap();
+    let left = processes();
+    if left > 0 {
+        say(Level::Warning, &format!("{left} processes do not end"));
+    }
+}
+
+fn reap() {
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+}
+
+/// Processes besides PID 1; the kernel's threads and the dead have no program.
+fn processes() -> usize {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return 0;
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|number| *number > 1)
+        .filter(|number| fs::read_link(format!("/proc/{number}/exe")).is_ok())
+        .count()
+}
+
+fn unmount_everything() {
+    let Ok(table) = fs::read_to_string("/proc/self/mountinfo") else {
+        say(Level::Warning, "cannot read what is mounted");
+        return;
+    };
+    for target in to_unmount(&table) {
+        if let Err(error) = unmount_now(Path::new(&target)) {
+            let error = anyhow::Error::from(error);
+            say(Level::Info, &format!("{error:#}"));
+        }
+    }
+}
+
+/// The mount points of a proc(5) mountinfo that can go, the last mounted first.
+fn to_unmount(table: &str) -> Vec<String> {
+    let stays = |target: &str| {
+        STAYS.contains(&target)
+            || ["/proc/", "/sys/", "/dev/"]
+                .iter()
+                .any(|kernel| target.starts_with(kernel))
+    };
+    let mut targets: Vec<String> = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .filter(|target| !stays(target))
+        .map(unescape)
+        .collect();
+    targets.reverse();
+    targets
+}
+
+/// mountinfo writes blanks and the like as a backslash and three octal digits.
+fn unescape(text: &str) -> String {
+    [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ]
+    .into_iter()
+    .fold(text.to_owned(), |text, (escape, letter)| {
+        text.replace(escape, letter)
+    })
+}
+
+fn keep_reason(reason: &str) -> Result<()> {
+    let folder = Path::new(EFIVARFS);
+    let path = folder.join(FAILURE_VARIABLE.to_string());
+    if fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none()) {
+        return Ok(());
+    }
+    let data = encode_failure(reason);
+    let file = Variable {
+        attributes: Attributes::KEPT,
+        data: &data,
+    }
+    .to_file();
+    set_variables_writable(folder, true)?;
+    // The kernel protects variables that it does not know against changes.
+    if let Ok(variable) = fs::File::open(&path) {
+        let flags = ioctl_getflags(&variable)?;
+        ioctl_setflags(&variable, flags - IFlags::IMMUTABLE)?;
+    }
+    // The firmware takes a variable whole, in a single write.
+    fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .and_then(|mut variable| variable.write_all(&file))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_services_mounted_goes_before_what_it_lies_on() {
+        let table = "\
+22 1 254:0 / / ro,relatime - erofs /dev/dm-0 ro
+23 22 0:5 / /dev rw - devtmpfs devtmpfs rw
+24 22 0:6 / /proc rw - proc proc rw
+25 22 0:7 / /sys rw - sysfs sysfs rw
+26 25 0:8 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
+27 22 0:9 / /run rw - tmpfs tmpfs rw
+28 27 0:10 / /run/with\\040blank rw - tmpfs tmpfs rw
+29 22 0:11 / /system rw - tmpfs tmpfs rw
+";
+        assert_eq!(to_unmount(table), ["/system", "/run/with blank", "/run"]);
+    }
+}

@@ -1,0 +1,371 @@
+//! The event loop: brings events to the supervisor and carries out its actions.
+//!
+//! One thread, one poll(2). Nothing in here waits for a service, and no message,
+//! exit or error of a service ends the loop.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bastide_ipc::init::SOCKET;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, read};
+use rustix::process::{WaitOptions, WaitStatus, wait};
+use rustix::system::{RebootCommand, reboot};
+
+use crate::answer::{Caller, answer};
+use crate::bus::Bus;
+use crate::button::PowerButton;
+use crate::catalogue;
+use crate::clock;
+use crate::farewell;
+use crate::groups;
+use crate::kernel_log::say;
+use crate::launch;
+use crate::mounts;
+use crate::notify::NotifySocket;
+use crate::output::Lines;
+use crate::report::Record;
+use crate::settings::NOTIFY_SOCKET;
+use crate::supervisor::{Action, Exit, Level, Stop, Supervisor, UnitId};
+
+/// Messages or reads of one source handled before others have their turn.
+const TURN: usize = 32;
+
+/// The kernel's messages below this level go to the consoles once the status page
+/// is up: errors only, so that the page stays readable.
+const CONSOLE_LEVEL: &str = "4";
+
+/// The machine as PID 1 holds it.
+struct Machine {
+    supervisor: Supervisor,
+    record: Record,
+    signals: SignalFd,
+    notify: NotifySocket,
+    bus: Bus,
+    buttons: Vec<PowerButton>,
+    outputs: BTreeMap<UnitId, Vec<Output>>,
+}
+
+/// What one process of a service writes. The process may be gone while what it
+/// left behind still writes, and the next one may have begun: hence several.
+struct Output {
+    source: OwnedFd,
+    lines: Lines,
+}
+
+/// What a descriptor is of.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Signals,
+    Notify,
+    Listener,
+    Connection(u64),
+    Button(usize),
+    Output(UnitId, usize),
+}
+
+/// Runs the machine until it is stopped.
+///
+/// # Errors
+/// When PID 1 cannot do its work; the caller then gives up in order.
+pub fn run() -> Result<Infallible> {
+    let started = clock::now();
+    mounts::all()?;
+    let mut record = Record::new();
+    record.step_at("init-started", started);
+    record.step("init-mounted");
+    let mut machine = Machine {
+        signals: take_signals()?,
+        notify: NotifySocket::bind(Path::new(NOTIFY_SOCKET))?,
+        bus: Bus::bind(Path::new(SOCKET))?,
+        buttons: PowerButton::all(),
+        outputs: BTreeMap::new(),
+        supervisor: {
+            groups::prepare()?;
+            Supervisor::new(catalogue::read(Path::new(catalogue::SERVICES))?)
+        },
+        record,
+    };
+    machine.record.step("services-read");
+    say(Level::Notice, "init started");
+
+    let actions = machine.supervisor.begin(clock::now());
+    machine.carry_out(actions);
+    loop {
+        machine.turn()?;
+    }
+}
+
+/// Blocks the signals that matter and makes them readable. Ctrl-Alt-Del becomes one
+/// of them, SIGINT, instead of a reboot on the spot.
+fn take_signals() -> Result<SignalFd> {
+    let mut wanted = SigSet::empty();
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGPWR,
+    ] {
+        wanted.add(signal);
+    }
+    wanted.thread_block().context("cannot block signals")?;
+    let signals = SignalFd::with_flags(&wanted, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .context("cannot read signals")?;
+    if let Err(error) = reboot(RebootCommand::CadOff) {
+        say(
+            Level::Warning,
+            &format!("cannot take Ctrl-Alt-Del over: {error}"),
+        );
+    }
+    Ok(signals)
+}
+
+impl Machine {
+    /// Waits for something to happen and deals with it.
+    fn turn(&mut self) -> Result<()> {
+        for source in self.wait()? {
+            self.deal_with(source)?;
+        }
+        let now = clock::now();
+        self.bus.end_silent(now);
+        let actions = self.supervisor.tick(now);
+        self.carry_out(actions);
+        Ok(())
+    }
+
+    fn wait(&self) -> Result<Vec<Source>> {
+        let mut sources = vec![Source::Signals, Source::Notify, Source::Listener];
+        let listener = self.bus.listener();
+        let mut descriptors = vec![
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.notify, PollFlags::IN),
+            PollFd::new(&listener, PollFlags::IN),
+        ];
+        for (index, button) in self.buttons.iter().enumerate() {
+            sources.push(Source::Button(index));
+            descriptors.push(PollFd::new(button, PollFlags::IN));
+        }
+        for (id, outputs) in &self.outputs {
+            for (index, output) in outputs.iter().enumerate() {
+                sources.push(Source::Output(*id, index));
+                descriptors.push(PollFd::new(&output.source, PollFlags::IN));
+            }
+        }
+        for (id, descriptor, flags) in self.bus.waiting() {
+            sources.push(Source::Connection(id));
+            descriptors.push(PollFd::from_borrowed_fd(descriptor, flags));
+        }
+
+        let deadlines = [self.supervisor.next_deadline(), self.bus.next_deadline()];
+        let timeout = deadlines
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|deadline| clock::span(deadline.since(clock::now())));
+        match poll(&mut descriptors, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(error).context("cannot wait for events"),
+        }
+        let happened = descriptors
+            .iter()
+            .zip(sources)
+            .filter(|(descriptor, _)| !descriptor.revents().is_empty())
+            .map(|(_, source)| source);
+        // Backwards within the outputs of a service, so that removing one does not
+        // change the place of those still to come.
+        let mut happened: Vec<Source> = happened.collect();
+        happened.reverse();
+        Ok(happened)
+    }
+
+    fn deal_with(&mut self, source: Source) -> Result<()> {
+        match source {
+            Source::Signals => self.read_signals()?,
+            Source::Notify => self.read_notifications()?,
+            Source::Listener => {
+                let definitions: Vec<_> = self.supervisor.definitions().collect();
+                self.bus.accept(clock::now(), |uid| {
+                    Caller::new(uid, &definitions).is_known()
+                });
+            }
+            Source::Connection(id) => self.serve(id),
+            Source::Button(index) => {
+                let pressed = self.buttons.get_mut(index).and_then(PowerButton::pressed);
+                match pressed {
+                    Some(true) => self.stop(Stop::PowerOff, "power button"),
+                    Some(false) => {}
+                    None => drop(self.buttons.drain(index..=index)),
+                }
+            }
+            Source::Output(id, index) => self.read_output(id, index),
+        }
+        Ok(())
+    }
+
+    fn read_signals(&mut self) -> Result<()> {
+        while let Some(signal) = self.signals.read_signal().context("cannot read signals")? {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
+            match Signal::try_from(number) {
+                Ok(Signal::SIGINT) => self.stop(Stop::Reboot, "Ctrl-Alt-Del"),
+                Ok(Signal::SIGPWR | Signal::SIGTERM) => self.stop(Stop::PowerOff, "signal"),
+                // Children are looked for below: one signal may stand for several.
+                _ => {}
+            }
+        }
+        self.reap();
+        Ok(())
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
+                    if let Some(exit) = exit_of(status) {
+                        let actions = self.supervisor.exited(pid, &exit, clock::now());
+                        self.carry_out(actions);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    fn read_notifications(&mut self) -> Result<()> {
+        for _ in 0..TURN {
+            let message = self.notify.receive().context("cannot read notifications")?;
+            let Some((pid, notification)) = message else {
+                break;
+            };
+            let actions = self.supervisor.notified(pid, &notification, clock::now());
+            self.carry_out(actions);
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, id: u64) {
+        let definitions: Vec<_> = self.supervisor.definitions().collect();
+        let (supervisor, record) = (&self.supervisor, &self.record);
+        let stop = self.bus.serve(id, clock::now(), |uid, call| {
+            let caller = Caller::new(uid, &definitions);
+            answer(call, caller, supervisor.is_stopping(), || {
+                record.status(supervisor)
+            })
+        });
+        if let Some(stop) = stop {
+            self.stop(stop, "asked for");
+        }
+    }
+
+    fn read_output(&mut self, id: UnitId, index: usize) {
+        let Some(outputs) = self.outputs.get_mut(&id) else {
+            return;
+        };
+        let Some(output) = outputs.get_mut(index) else {
+            return;
+        };
+        let mut bytes = [0; 4096];
+        let now = clock::now();
+        let (lines, over) = match read(&output.source, &mut bytes) {
+            Ok(0) => (output.lines.finish(now), true),
+            Ok(count) => {
+                let bytes = bytes.get(..count).unwrap_or_default();
+                (output.lines.push(bytes, now), false)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => (Vec::new(), false),
+            Err(_) => (output.lines.finish(now), true),
+        };
+        if over {
+            outputs.remove(index);
+        }
+        let name = self.supervisor.name(id);
+        for line in lines {
+            say(Level::Notice, &format!("{name}: {line}"));
+        }
+    }
+
+    fn stop(&mut self, stop: Stop, why: &str) {
+        if !self.supervisor.is_stopping() {
+            say(Level::Notice, &format!("{stop}: {why}"));
+        }
+        let actions = self.supervisor.stop(stop, clock::now());
+        self.carry_out(actions);
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Launch(id) => {
+                    let actions = self.launch(id);
+                    self.carry_out(actions);
+                }
+                Action::Terminate(id, pid) => launch::terminate(self.supervisor.name(id), pid),
+                Action::Kill(id, _) => launch::kill(self.supervisor.name(id)),
+                Action::CleanUp(id) => {
+                    if let Some(service) = self.supervisor.definition(id) {
+                        launch::clean_up(service);
+                    }
+                }
+                Action::Say(level, text) => say(level, &text),
+                Action::Ready => self.announce_ready(),
+                Action::Finish(stop) => farewell::stop(stop),
+            }
+        }
+    }
+
+    fn launch(&mut self, id: UnitId) -> Vec<Action> {
+        let Some(service) = self.supervisor.definition(id) else {
+            let why = "it has no definition".to_owned();
+            return self.supervisor.launch_failed(id, why, clock::now());
+        };
+        match launch::start(service) {
+            Ok(launched) => {
+                self.outputs.entry(id).or_default().push(Output {
+                    source: launched.output,
+                    lines: Lines::default(),
+                });
+                self.supervisor.launched(id, launched.pid, clock::now())
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                self.supervisor.launch_failed(id, why, clock::now())
+            }
+        }
+    }
+
+    fn announce_ready(&mut self) {
+        for service in self.supervisor.services() {
+            if let Some(at) = service.ready_at {
+                let at = crate::supervisor::Moment::from_microseconds(at);
+                self.record.step_at(&service.name, at);
+            }
+        }
+        self.record.step("ready");
+        // As loud as an error: whoever waits for it may have a quiet console.
+        say(Level::Error, "ready");
+        match fs::write("/proc/sys/kernel/printk", CONSOLE_LEVEL) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => say(
+                Level::Warning,
+                &format!("cannot make the console quieter: {error}"),
+            ),
+        }
+    }
+}
+
+fn exit_of(status: WaitStatus) -> Option<Exit> {
+    status
+        .exit_status()
+        .map(Exit::Status)
+        .or_else(|| status.terminating_signal().map(Exit::Signal))
+}

@@ -1,0 +1,108 @@
+//! What PID 1 knows of the boot and the Core, for `GetStatus`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bastide_boot::{BOOT_REPORT, BootReport};
+use bastide_ipc::init::{BootStep, Core, LoaderTimes, RefusedCandidate, Status};
+
+use crate::clock;
+use crate::supervisor::{Moment, Supervisor};
+
+/// The name of the device-mapper volume that the initramfs makes for the Core.
+const CORE_VOLUME: &str = "core";
+
+/// The largest boot report read, in bytes; its parser has the same limit.
+const REPORT_LIMIT: u64 = 65 * 1024;
+
+/// What was told at the beginning, and the steps since.
+#[derive(Debug)]
+pub struct Record {
+    boot: Result<BootReport, String>,
+    steps: Vec<BootStep>,
+}
+
+impl Record {
+    /// Reads what the initramfs left. Without it the machine runs all the same,
+    /// and says why it cannot tell.
+    pub fn new() -> Self {
+        let boot = read_report(Path::new(BOOT_REPORT)).map_err(|error| format!("{error:#}"));
+        let steps = boot.as_ref().map_or_else(
+            |_| Vec::new(),
+            |report| {
+                let step = |step: &bastide_boot::StepTime| BootStep {
+                    name: step.name.clone(),
+                    at: step.monotonic,
+                };
+                report.steps.iter().map(step).collect()
+            },
+        );
+        Self { boot, steps }
+    }
+
+    /// Notes that a step is done.
+    pub fn step(&mut self, name: &str) {
+        self.step_at(name, clock::now());
+    }
+
+    /// Notes when a step was done.
+    pub fn step_at(&mut self, name: &str, at: Moment) {
+        self.steps.push(BootStep {
+            name: name.to_owned(),
+            at: at.microseconds(),
+        });
+    }
+
+    /// Everything a status page shows of the Core.
+    pub fn status(&self, supervisor: &Supervisor) -> Status {
+        let (core, core_unavailable) = match self.core() {
+            Ok(core) => (Some(core), None),
+            Err(why) => (None, Some(why)),
+        };
+        let boot = self.boot.as_ref().ok();
+        let refused = boot.map_or_else(Vec::new, |report| {
+            let show = |refused: &bastide_boot::RefusedCandidate| RefusedCandidate {
+                device: refused.device.clone(),
+                reason: refused.reason.clone(),
+            };
+            report.refused.iter().map(show).collect()
+        });
+        Status {
+            state: supervisor.machine_state(),
+            ready_at: supervisor.ready_at().map(Moment::microseconds),
+            services: supervisor.services(),
+            steps: self.steps.clone(),
+            loader: boot.map_or_else(LoaderTimes::default, |report| LoaderTimes {
+                init: report.loader.init,
+                exec: report.loader.exec,
+            }),
+            core,
+            core_unavailable,
+            refused,
+            previous_failure: boot.and_then(|report| report.previous_failure.clone()),
+        }
+    }
+
+    fn core(&self) -> Result<Core, String> {
+        let report = self.boot.as_ref().map_err(Clone::clone)?;
+        // Asked anew each time: corruption shows while the machine runs.
+        let now = bastide_verity::status(CORE_VOLUME)
+            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+        Ok(Core {
+            root_hash: report.core.root_hash.clone(),
+            device: report.core.device.clone(),
+            verified: !now.corrupted,
+            corrected_blocks: now.corrected,
+        })
+    }
+}
+
+fn read_report(path: &Path) -> Result<BootReport> {
+    let mut json = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(REPORT_LIMIT).read_to_end(&mut json))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    BootReport::from_json(&json).with_context(|| format!("cannot understand {}", path.display()))
+}
