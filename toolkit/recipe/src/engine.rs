@@ -60,6 +60,8 @@ pub struct Variation {
     pub host_name: String,
     /// The scratch directory, which is also `HOME`.
     pub work: PathBuf,
+    /// The user id that steps run as; 0 has the capabilities an archiver expects.
+    pub user: u32,
     /// How many jobs to run at once (`JOBS`).
     pub jobs: usize,
     /// Whether the directories of inputs list their files in another order, and
@@ -75,6 +77,7 @@ impl Default for Variation {
             umask: 0o022,
             host_name: "bastide".into(),
             work: "/work".into(),
+            user: 0,
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             reorder: false,
         }
@@ -388,6 +391,7 @@ impl Engine {
             work: variation.work.clone(),
             host_name: variation.host_name.clone(),
             umask: variation.umask,
+            user: variation.user,
             usage: scratch.join("usage.json"),
             command: ["/bin/bash", "-euo", "pipefail", "/in/.script"]
                 .map(String::from)

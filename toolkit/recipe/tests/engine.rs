@@ -143,7 +143,7 @@ fn variations_reach_the_step_but_not_its_key() {
     for name in ["c", "a", "d", "b"] {
         fs::write(tree.join(name), name).unwrap();
     }
-    let script = "touch /out/file; { pwd; echo $TZ $LC_ALL $JOBS; uname -n; ls -U /in/tree; \
+    let script = "touch /out/file; { pwd; echo $TZ $LC_ALL $JOBS; id -u; uname -n; ls -U /in/tree; \
         stat -c %a /out/file; } > /out/said";
     let run = |cache: &str, variation: Variation| {
         let engine = bench
@@ -162,6 +162,7 @@ fn variations_reach_the_step_but_not_its_key() {
             umask: 0o077,
             host_name: "elsewhere".into(),
             work: "/var/else/where".into(),
+            user: 1000,
             jobs: 7,
             reorder: true,
         },
@@ -170,7 +171,7 @@ fn variations_reach_the_step_but_not_its_key() {
     let said = fs::read_to_string(varied.directory.join("said")).unwrap();
     assert_eq!(
         said,
-        "/var/else/where\nAsia/Tokyo C 7\nelsewhere\na\nb\nc\nd\n600\n"
+        "/var/else/where\nAsia/Tokyo C 7\n1000\nelsewhere\na\nb\nc\nd\n600\n"
     );
 }
 

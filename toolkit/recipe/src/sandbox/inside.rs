@@ -1,7 +1,9 @@
 //! The inner process: process 1 of the sandbox, which becomes the step's shell.
 
 use std::convert::Infallible;
+use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -34,7 +36,11 @@ pub(super) fn run(spec: &Spec) -> Result<Infallible, SandboxError> {
         .map_err(|error| SandboxError::Restrict("set the domain name", error.into()))?;
     // Not together with the outer process: pivot_root(2) would move it as well.
     unshare(CloneFlags::CLONE_NEWNS).map_err(|error| SandboxError::Namespaces(error.into()))?;
-    tree::enter(spec)?;
+    let process = tree::enter(spec)?;
+    if spec.user != 0 {
+        become_user(spec.user, &process)
+            .map_err(|error| SandboxError::Restrict("become another user", error))?;
+    }
     restrict().map_err(|error| SandboxError::Restrict("give up its privileges", error))?;
     umask(Mode::from_bits_truncate(spec.umask));
     let (program, arguments) = spec
@@ -54,6 +60,17 @@ pub(super) fn run(spec: &Spec) -> Result<Infallible, SandboxError> {
         command: program.clone(),
         source: error,
     })
+}
+
+/// Enters one more user namespace, in which all that belonged to root belongs to
+/// `user`; the command then runs without any capability. `process` is a writable
+/// /proc: the visible one is not.
+fn become_user(user: u32, process: &fs::File) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    let own = format!("/proc/self/fd/{}/self", process.as_raw_fd());
+    fs::write(format!("{own}/setgroups"), "deny")?;
+    fs::write(format!("{own}/uid_map"), format!("{user} 0 1"))?;
+    fs::write(format!("{own}/gid_map"), format!("{user} 0 1"))
 }
 
 fn restrict() -> io::Result<()> {

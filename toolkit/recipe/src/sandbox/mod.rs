@@ -40,6 +40,8 @@ pub(crate) struct Spec {
     pub host_name: String,
     /// File mode creation mask.
     pub umask: u32,
+    /// The user id that the command runs as inside.
+    pub user: u32,
     /// Where the outer process writes its [`Usage`].
     pub usage: PathBuf,
     /// The command, with its arguments.

@@ -14,8 +14,9 @@ use super::{Bind, SandboxError, Spec};
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Replaces the root directory by the SDK, a throw-away layer above it, and what
-/// the description lists.
-pub(super) fn enter(spec: &Spec) -> Result<(), SandboxError> {
+/// the description lists. Gives a writable /proc, not visible in the tree, for
+/// what remains to be set up.
+pub(super) fn enter(spec: &Spec) -> Result<fs::File, SandboxError> {
     let none = None::<&Path>;
     // Nothing mounted from here on may propagate to the host.
     let slash = Path::new("/");
@@ -32,7 +33,7 @@ pub(super) fn enter(spec: &Spec) -> Result<(), SandboxError> {
     mount_tmpfs(staging, "mode=0755", MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
     // Relative names keep commas and colons of host paths out of the options.
     std::env::set_current_dir(staging).map_err(|e| tree_io("enter", staging)(e))?;
-    for directory in ["sdk", "upper", "overlay", "root"] {
+    for directory in ["sdk", "upper", "overlay", "root", "proc"] {
         make_directory(Path::new(directory))?;
     }
     bind(&spec.sdk, Path::new("sdk"), false)?;
@@ -46,7 +47,12 @@ pub(super) fn enter(spec: &Spec) -> Result<(), SandboxError> {
     )
     .map_err(tree("overlay the SDK", &spec.sdk))?;
 
-    mount_proc(&root.join("proc"))?;
+    let writable = Path::new("proc");
+    mount_proc(writable, MsFlags::empty())?;
+    let process = fs::File::open(writable).map_err(tree_io("open", writable))?;
+    // Read-only: for a caller who is root, the files of /proc/sys belong to uid 0
+    // here too, and changing one would change the host.
+    mount_proc(&root.join("proc"), MsFlags::MS_RDONLY)?;
     mount_devices(&root.join("dev"))?;
     let temporary = root.join("tmp");
     make_directory(&temporary)?;
@@ -63,7 +69,8 @@ pub(super) fn enter(spec: &Spec) -> Result<(), SandboxError> {
     std::env::set_current_dir(root).map_err(|e| tree_io("enter", root)(e))?;
     nix::unistd::pivot_root(".", ".").map_err(tree("change the root to", root))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(tree("detach the host's", slash))?;
-    std::env::set_current_dir(slash).map_err(|e| tree_io("enter", slash)(e))
+    std::env::set_current_dir(slash).map_err(|e| tree_io("enter", slash)(e))?;
+    Ok(process)
 }
 
 /// Makes one item of the description visible below `root`.
@@ -113,15 +120,13 @@ fn copy_reordered(source: &Path, target: &Path) -> Result<(), SandboxError> {
     Ok(())
 }
 
-fn mount_proc(target: &Path) -> Result<(), SandboxError> {
+fn mount_proc(target: &Path, more: MsFlags) -> Result<(), SandboxError> {
     make_directory(target)?;
-    // Read-only: for a caller who is root, the files of /proc/sys belong to uid 0
-    // here too, and changing one would change the host.
     mount(
         Some("proc"),
         target,
         Some("proc"),
-        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY,
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | more,
         None::<&Path>,
     )
     .map_err(tree(
