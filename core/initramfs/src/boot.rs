@@ -1,11 +1,17 @@
 //! From the kernel's first step in user space to the Core's PID 1.
 
-use std::{convert::Infallible, fs, os::unix::process::CommandExt, path::Path, process::Command};
+use std::{
+    convert::Infallible,
+    ffi::{CStr, CString},
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context, Result};
 use bastide_boot::{BOOT_REPORT, BootReport, CORE_INIT, CommandLine, CoreReport, Geometry};
 use bastide_keyring::{OpenKeyring, SignatureKey};
 use bastide_mount::{Virtual, mount_virtual, mount_virtual_made, switch_root};
+use nix::unistd::execve;
 
 use crate::{
     candidate::{NEW_ROOT, Wanted},
@@ -116,9 +122,18 @@ fn enter(mut report: BootReport, mut timeline: Timeline) -> Result<Infallible> {
     say("entering core");
     let mounts = ["/dev", "/proc", "/sys", "/run"].map(Path::new);
     switch_root(Path::new(NEW_ROOT), &mounts)?;
-    // Whatever the kernel made environment or arguments of is not for the Core.
-    let error = Command::new(CORE_INIT).env_clear().exec();
-    Err(error).with_context(|| format!("cannot execute {CORE_INIT}"))
+    execute(CORE_INIT).with_context(|| format!("cannot execute {CORE_INIT}"))
+}
+
+/// Becomes another program, without arguments or environment: whatever the kernel made
+/// of words on its command line is not for the Core.
+///
+/// Not `std::process::Command`: it goes through `execvp`, which hands a file that is no
+/// program to `/bin/sh`.
+fn execute(program: &str) -> Result<Infallible> {
+    let path = CString::new(program)?;
+    let nothing: [&CStr; 0] = [];
+    Ok(execve(&path, &[&path], &nothing)?)
 }
 
 fn write_report(report: &BootReport) -> Result<()> {
@@ -128,4 +143,22 @@ fn write_report(report: &BootReport) -> Result<()> {
             .with_context(|| format!("cannot make {}", directory.display()))?;
     }
     fs::write(path, report.to_json()?).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_program_is_not_handed_to_a_shell() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("init");
+        fs::write(&path, "exit 0\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        // Were it handed to one, this process would be gone.
+        let error = execute(path.to_str().unwrap()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&nix::errno::Errno::ENOEXEC));
+    }
 }
