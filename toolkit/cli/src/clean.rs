@@ -36,7 +36,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn remove(path: &Path) -> anyhow::Result<()> {
+/// Removes a directory and all in it, read-only parts included; it need not exist.
+///
+/// # Errors
+/// When something in it cannot be removed.
+pub fn remove(path: &Path) -> anyhow::Result<()> {
     if !path.exists() {
         return Ok(());
     }

@@ -9,10 +9,13 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+mod build;
 mod check;
 mod clean;
 mod context;
 mod manual;
+mod publish;
+mod reproduce;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -53,12 +56,16 @@ struct Global {
 enum Command {
     /// Fetch, export, import or pin what a build takes from outside
     Assets(assets::Arguments),
+    /// Build a product into out/<product>/
+    Build(build::Arguments),
     /// Check formatting, lints, the arrows between rooms, dependencies, licences and docs
     Check(check::Arguments),
     /// Remove what was built (the cache of assets and keys stays unless asked)
     Clean(clean::Arguments),
     /// Shell completion and man pages
     Manual(manual::Arguments),
+    /// Build twice under different circumstances and compare every artefact
+    Reproduce(reproduce::Arguments),
 }
 
 /// The first argument with which the engine starts this program again, as the
@@ -97,8 +104,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(&cli.global)?;
     match &cli.command {
         Command::Assets(arguments) => assets::run(arguments, &context),
+        Command::Build(arguments) => build::run(arguments, &context),
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Clean(arguments) => clean::run(arguments, &context),
         Command::Manual(arguments) => manual::run(arguments),
+        Command::Reproduce(arguments) => reproduce::run(arguments, &context),
     }
 }

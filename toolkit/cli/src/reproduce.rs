@@ -1,0 +1,219 @@
+//! `./bastide reproduce`: builds twice from nothing, under different circumstances, and compares
+//! every artefact bit for bit.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::Context as _;
+use bastide_recipe::Variation;
+
+use crate::build::{self, Artefacts, Options};
+use crate::context::Context;
+use crate::publish;
+
+/// Arguments of `reproduce`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The product to build twice
+    #[arg(long, default_value = "demo")]
+    product: String,
+    /// Refuse, rather than replace, a package version that is no longer served
+    #[arg(long)]
+    locked: bool,
+    /// Keep both builds when they are the same, too
+    #[arg(long)]
+    keep: bool,
+}
+
+/// What two builds made of one artefact.
+#[derive(Debug, PartialEq)]
+struct Difference {
+    name: String,
+    first: Option<String>,
+    second: Option<String>,
+}
+
+/// Builds twice, prints a line for each artefact, and runs diffoscope on what differs.
+///
+/// # Errors
+/// When a build fails or a directory cannot be made.
+pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode> {
+    let workshop = context.out.join("reproduce");
+    let mut builds = Vec::new();
+    for (name, variation) in variations() {
+        eprintln!("build {} of 2: {name}, from nothing", builds.len() + 1);
+        let place = workshop.join(name);
+        crate::clean::remove(&place)?;
+        builds.push(build_in(&place, context, arguments, variation)?);
+    }
+    let [first, second] = &builds[..] else {
+        anyhow::bail!("two builds were asked for, {} were made", builds.len());
+    };
+    let records = [first, second].map(|build| publish::record(&build.directory));
+    let [Some(first_record), Some(second_record)] = records else {
+        anyhow::bail!("a build left no build.json; this is a fault of the toolkit");
+    };
+    let differences = compare(&first_record, &second_record);
+    for artefact in &first_record.artefacts {
+        let same = differences
+            .iter()
+            .all(|difference| difference.name != artefact.name);
+        let verdict = if same { "same" } else { "DIFFERS" };
+        println!("{:<20} {verdict:<8} {}", artefact.name, artefact.sha256);
+    }
+    if differences.is_empty() {
+        println!(
+            "{} artefacts are the same bits in both builds",
+            first_record.artefacts.len()
+        );
+        if !arguments.keep {
+            crate::clean::remove(&workshop)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    for difference in &differences {
+        explain(
+            &first.directory,
+            &second.directory,
+            &difference.name,
+            &workshop,
+        )?;
+    }
+    eprintln!(
+        "bastide: {} of {} artefacts differ; both builds and diffoscope's reports are in {}",
+        differences.len(),
+        first_record.artefacts.len(),
+        workshop.display()
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+/// The two circumstances: as unlike as a build may meet them.
+fn variations() -> [(&'static str, Variation); 2] {
+    let usual = Variation::default();
+    let unusual = Variation {
+        time_zone: "Pacific/Kiritimati".into(),
+        locale: "C".into(),
+        umask: 0o077,
+        host_name: "another-builder".into(),
+        work: PathBuf::from("/tmp/elsewhere/a longer way"),
+        user: 1000,
+        jobs: usual.jobs + 1,
+        reorder: true,
+    };
+    [("as-usual", usual), ("otherwise", unusual)]
+}
+
+/// Builds in a cache of its own, which shares nothing but downloaded assets with the user's.
+fn build_in(
+    place: &Path,
+    context: &Context,
+    arguments: &Arguments,
+    variation: Variation,
+) -> anyhow::Result<Artefacts> {
+    let cache = place.join("cache");
+    std::fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
+    for shared in ["assets", "crates", "adapted"] {
+        let from = context.cache.join(shared);
+        if from.exists() {
+            let to = cache.join(shared);
+            symlink(&from, &to).with_context(|| format!("linking {}", to.display()))?;
+        }
+    }
+    let context = Context {
+        cache,
+        out: place.join("out"),
+        ..context.clone()
+    };
+    build::build_product(
+        &context,
+        &arguments.product,
+        &Options {
+            locked: arguments.locked,
+            variation,
+            declared_caches: false,
+        },
+    )
+}
+
+fn compare(first: &publish::Record, second: &publish::Record) -> Vec<Difference> {
+    let hash = |record: &publish::Record, name: &str| {
+        let found = record
+            .artefacts
+            .iter()
+            .find(|artefact| artefact.name == name);
+        found.map(|artefact| artefact.sha256.clone())
+    };
+    let mut names: Vec<&str> = first
+        .artefacts
+        .iter()
+        .chain(&second.artefacts)
+        .map(|artefact| artefact.name.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| Difference {
+            name: name.to_owned(),
+            first: hash(first, name),
+            second: hash(second, name),
+        })
+        .filter(|pair| pair.first != pair.second)
+        .collect()
+}
+
+/// Has diffoscope say where two artefacts differ.
+fn explain(first: &Path, second: &Path, name: &str, workshop: &Path) -> anyhow::Result<()> {
+    let report = workshop.join(format!("{name}.diff"));
+    let status = Command::new("diffoscope")
+        .arg("--text")
+        .arg(&report)
+        .args([first.join(name), second.join(name)])
+        .status()
+        .context("running diffoscope (package diffoscope-minimal)")?;
+    // diffoscope says with 1 that it found differences, with more that it failed.
+    match status.code() {
+        Some(1) => println!("{name}: see {}", report.display()),
+        _ => eprintln!("bastide: diffoscope could not compare {name}: {status}"),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Difference, compare};
+    use crate::publish::{Published, Record};
+
+    fn record(artefacts: &[(&str, &str)]) -> Record {
+        Record {
+            product: "demo".into(),
+            version: "1".into(),
+            artefacts: artefacts
+                .iter()
+                .map(|(name, sha256)| Published {
+                    name: (*name).into(),
+                    sha256: (*sha256).into(),
+                    size: 1,
+                    from: String::new(),
+                })
+                .collect(),
+            steps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn other_bits_and_missing_files_are_differences() {
+        let first = record(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        let second = record(&[("a", "1"), ("b", "9")]);
+        let expected = [("b", Some("2"), Some("9")), ("c", Some("3"), None)];
+        let expected = expected.map(|(name, first, second)| Difference {
+            name: name.into(),
+            first: first.map(str::to_owned),
+            second: second.map(str::to_owned),
+        });
+        assert_eq!(compare(&first, &second), expected);
+        assert!(compare(&first, &first).is_empty());
+    }
+}
