@@ -97,8 +97,13 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     fn disk() -> Vec<u8> {
+        disk_of(LogicalBlockSize::Lb512)
+    }
+
+    fn disk_of(block: LogicalBlockSize) -> Vec<u8> {
         let mut table = GptConfig::new()
             .writable(true)
+            .logical_block_size(block)
             .create_from_device(Cursor::new(vec![0; 4 * MIB]), None)
             .unwrap();
         table
@@ -138,6 +143,14 @@ mod tests {
         assert_eq!(entries[0].size, 65_536);
         assert_eq!(entries[1].start, entries[0].start + 65_536);
         assert_ne!(entries[0].uuid, entries[1].uuid);
+    }
+
+    #[test]
+    fn disks_with_large_blocks_are_read() {
+        let disk = disk_of(LogicalBlockSize::Lb4096);
+        let entries = read_table(Cursor::new(&disk), 4096).unwrap();
+        assert_eq!(entries[0].size, 65_536);
+        assert!(read_table(Cursor::new(&disk), 512).is_err());
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::{
 /// How long disks may take to appear: NVMe and USB do after the kernel has started us.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Most refusals that are kept for the report; a disk can hold a thousand look-alikes.
+const MOST_KEPT: usize = 32;
+
 /// The Core, and what was tried before it.
 #[derive(Debug)]
 pub struct Found {
@@ -99,10 +102,12 @@ impl Search {
 
     fn refuse(&mut self, partition: &Partition, reason: String) {
         say(&format!("candidate {} refused: {reason}", partition.name));
-        self.refused.push(RefusedCandidate {
-            device: partition.name.clone(),
-            reason,
-        });
+        if self.refused.len() < MOST_KEPT {
+            self.refused.push(RefusedCandidate {
+                device: partition.name.clone(),
+                reason,
+            });
+        }
     }
 
     fn nothing(&self, wanted: &Wanted, scan: Scan) -> Refusal {
@@ -203,5 +208,15 @@ mod tests {
         assert!(!search.is_new(&candidate));
         candidate.disk_sequence = 2;
         assert!(search.is_new(&candidate));
+    }
+
+    #[test]
+    fn a_thousand_look_alikes_still_fit_the_report() {
+        let mut search = Search::default();
+        for _ in 0..1000 {
+            let candidate = partition("vdb2", ROOT_X86_64, CORE);
+            search.refuse(&candidate, "blocks corrupted beyond repair".to_owned());
+        }
+        assert_eq!(search.refused.len(), MOST_KEPT);
     }
 }
