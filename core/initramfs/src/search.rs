@@ -102,6 +102,10 @@ impl Search {
 
     fn refuse(&mut self, partition: &Partition, reason: String) {
         say(&format!("candidate {} refused: {reason}", partition.name));
+        self.keep(partition, reason);
+    }
+
+    fn keep(&mut self, partition: &Partition, reason: String) {
         if self.refused.len() < MOST_KEPT {
             self.refused.push(RefusedCandidate {
                 device: partition.name.clone(),
@@ -215,7 +219,7 @@ mod tests {
         let mut search = Search::default();
         for _ in 0..1000 {
             let candidate = partition("vdb2", ROOT_X86_64, CORE);
-            search.refuse(&candidate, "blocks corrupted beyond repair".to_owned());
+            search.keep(&candidate, "blocks corrupted beyond repair".to_owned());
         }
         assert_eq!(search.refused.len(), MOST_KEPT);
     }
