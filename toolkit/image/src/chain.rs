@@ -27,10 +27,23 @@ pub struct Inputs<'a> {
     pub kernel: &'a StepOutput,
     /// What the kernel was compiled from.
     pub kernel_source: &'a KernelSource,
+    /// The unpacked Debian packages that the Core may take files from.
+    pub packages: &'a UnpackedPackages,
     /// The crates of the lock file.
     pub crates: &'a VendoredCrates,
     /// Who signs.
     pub signer: &'a dyn Signer,
+}
+
+/// Unpacked Debian packages.
+#[derive(Clone, Debug)]
+pub struct UnpackedPackages {
+    /// The directory in which all are unpacked together.
+    pub directory: PathBuf,
+    /// What identifies its content.
+    pub key: String,
+    /// `files.json` of the set: which file is of which package.
+    pub list: PathBuf,
 }
 
 /// The Debian package that holds the kernel's source.
@@ -102,7 +115,14 @@ pub fn build(engine: &Engine, inputs: &Inputs<'_>) -> Result<Artefacts, Error> {
     )?)?;
     took(PROGRAMS_STEP, &programs);
 
-    let rootfs = compose(engine, &contents, &tool, &programs, modules.as_ref())?;
+    let rootfs = compose(
+        engine,
+        inputs,
+        &contents,
+        &tool,
+        &programs,
+        modules.as_ref(),
+    )?;
     took("rootfs", &rootfs);
     let core = CoreImage::build(engine, &rootfs)?;
     took("core-image", &core.output);
@@ -214,6 +234,7 @@ fn holds_modules(directory: &Path) -> Result<bool, Error> {
 
 fn compose(
     engine: &Engine,
+    given: &Inputs<'_>,
     contents: &Contents,
     tool: &StepOutput,
     programs: &StepOutput,
@@ -227,6 +248,15 @@ fn compose(
     inputs.push(Input::new("plan.json", Source::Inline(plan)));
     inputs.push(Input::new("tool", Source::Output(tool.clone())));
     inputs.push(Input::new("programs", Source::Output(programs.clone())));
+    let packages = given.packages;
+    inputs.push(Input::new(
+        "packages",
+        Source::Crates(packages.directory.clone(), packages.key.clone()),
+    ));
+    inputs.push(Input::new(
+        "packages.json",
+        Source::Path(packages.list.clone()),
+    ));
     if let Some(modules) = modules {
         inputs.push(Input::new("modules", Source::Output(modules.clone())));
     }

@@ -12,7 +12,7 @@
 //! putting a time or a random number into an artefact.
 #![forbid(unsafe_code)]
 
-pub mod cargo;
+mod cargo;
 mod chain;
 mod core;
 mod disk;
@@ -22,6 +22,7 @@ mod materials;
 mod plan;
 mod text;
 
-pub use chain::{Artefacts, Inputs, KernelSource, build};
+pub use cargo::VendoredCrates;
+pub use chain::{Artefacts, Inputs, KernelSource, UnpackedPackages, build};
 pub use core::{Built, CoreDescription, CoreImage, Signed};
 pub use error::Error;

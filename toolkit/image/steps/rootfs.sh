@@ -1,2 +1,2 @@
-# Composes and audits the Core; the packages are those of this very SDK.
-/in/tool/bin/bastide-rootfs compose /in/plan.json / /out
+# Composes and audits the Core.
+/in/tool/bin/bastide-rootfs compose /in/plan.json /in/packages /in/packages.json /out

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::dpkg::{Database, Package};
+use crate::dpkg::{Package, PackageSet, merged};
 use crate::elf::Elf;
 use crate::origins::{Entry, Kind, Origin, Origins};
 use crate::plan::{DataOrigin, Plan};
@@ -20,15 +20,20 @@ const EXECUTABLE: u32 = 0o755;
 const DATA: u32 = 0o644;
 
 /// Makes the Core of `plan` in `tree`, which must exist and be empty. Libraries
-/// come from the Debian root file system at `packages`.
+/// come from the unpacked packages at `packages`, which `set` describes.
 ///
 /// # Errors
 /// When something is missing, unclear or there twice.
-pub fn compose(plan: &Plan, packages: &Path, tree: &Path) -> Result<Origins, Error> {
+pub fn compose(
+    plan: &Plan,
+    packages: &Path,
+    set: &PackageSet,
+    tree: &Path,
+) -> Result<Origins, Error> {
     let mut core = Core {
         tree,
         packages,
-        database: Database::read(packages)?,
+        set,
         allowed: plan.packages.iter().cloned().collect(),
         entries: BTreeMap::new(),
     };
@@ -72,7 +77,7 @@ pub fn compose(plan: &Plan, packages: &Path, tree: &Path) -> Result<Origins, Err
 struct Core<'a> {
     tree: &'a Path,
     packages: &'a Path,
-    database: Database,
+    set: &'a PackageSet,
     allowed: BTreeSet<String>,
     entries: BTreeMap<PathBuf, Entry>,
 }
@@ -121,15 +126,14 @@ impl Core<'_> {
     }
 
     fn package_of(&self, path: &Path) -> Result<Package, Error> {
-        let absolute = Path::new("/").join(path);
-        let Some(package) = self.database.owner(&absolute) else {
+        let Some(package) = self.set.owner(path) else {
             return Err(Error::NoPackage {
-                path: absolute.display().to_string(),
+                path: path.display().to_string(),
             });
         };
         if !self.allowed.contains(&package.name) {
             return Err(Error::PackageNotListed {
-                path: absolute.display().to_string(),
+                path: path.display().to_string(),
                 package: package.name.clone(),
             });
         }
@@ -266,16 +270,6 @@ fn resolve(root: &Path, path: &Path) -> Result<Option<Resolved>, Error> {
     Err(Error::Link {
         path: path.display().to_string(),
     })
-}
-
-/// `lib64/...` is `usr/lib64/...` since /usr is merged.
-fn merged(path: &Path) -> PathBuf {
-    match path.components().next() {
-        Some(Component::Normal(first)) if first == "lib" || first == "lib64" => {
-            Path::new("usr").join(path)
-        }
-        _ => path.to_owned(),
-    }
 }
 
 /// Resolves `..` by text, and makes the path relative to the root.

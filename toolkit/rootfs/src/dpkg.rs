@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,64 +22,93 @@ pub struct Package {
     pub source: String,
     /// That source package's version.
     pub source_version: String,
+    /// SHA-256 of the package's file, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
-/// The records of a Debian root file system.
+/// A set of unpacked packages that knows which file is whose.
 #[derive(Debug)]
-pub struct Database {
-    packages: BTreeMap<String, Package>,
-    owners: HashMap<PathBuf, String>,
+pub struct PackageSet {
+    packages: Vec<Package>,
+    /// Path, relative to the root, to place in `packages`.
+    owners: HashMap<PathBuf, usize>,
 }
 
-impl Database {
-    /// Reads `var/lib/dpkg` below `root`.
+/// An unpacked package, as the toolkit's assets describe it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Unpacked {
+    name: String,
+    version: String,
+    architecture: String,
+    /// "name version" of the source package.
+    source: String,
+    sha256: String,
+    files: Vec<String>,
+}
+
+impl PackageSet {
+    /// Reads the description of a set: a list of packages with their files.
     ///
     /// # Errors
-    /// When the records cannot be read.
-    pub fn read(root: &Path) -> Result<Self, Error> {
-        let records = root.join("var/lib/dpkg");
-        let status = records.join("status");
-        let text = fs::read_to_string(&status).map_err(Error::file("read", &status))?;
-        let packages: BTreeMap<String, Package> = parse_status(&text)
-            .map(|package| (package.name.clone(), package))
-            .collect();
+    /// When it cannot be read or is something else.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = fs::read(path).map_err(Error::file("read", path))?;
+        let unpacked: Vec<Unpacked> =
+            serde_json::from_slice(&text).map_err(|source| Error::Json {
+                path: path.to_owned(),
+                source,
+            })?;
+        let mut packages = Vec::new();
         let mut owners = HashMap::new();
-        for package in packages.values() {
-            let lists = records.join("info");
-            // Packages that several architectures may share have it in the name.
-            let plain = lists.join(format!("{}.list", package.name));
-            let qualified = lists.join(format!("{}:{}.list", package.name, package.architecture));
-            let list = if plain.exists() { plain } else { qualified };
-            let text = fs::read_to_string(&list).map_err(Error::file("read", &list))?;
-            for path in text.lines() {
-                owners.insert(unmerged(Path::new(path)), package.name.clone());
+        for package in unpacked {
+            for file in package.files {
+                owners.insert(merged(Path::new(&file)), packages.len());
             }
+            let (source, source_version) = match package.source.split_once(' ') {
+                Some((source, version)) => (source.to_owned(), version.to_owned()),
+                None => (package.source, package.version.clone()),
+            };
+            packages.push(Package {
+                name: package.name,
+                version: package.version,
+                architecture: package.architecture,
+                source,
+                source_version,
+                sha256: Some(package.sha256),
+            });
         }
         Ok(Self { packages, owners })
     }
 
-    /// The package that a path (as in the file system, with leading slash)
-    /// belongs to.
+    /// The package that a path, relative to the root, belongs to.
     #[must_use]
     pub fn owner(&self, path: &Path) -> Option<&Package> {
-        self.packages.get(self.owners.get(&unmerged(path))?)
-    }
-
-    /// An installed package by name.
-    #[must_use]
-    pub fn package(&self, name: &str) -> Option<&Package> {
-        self.packages.get(name)
+        self.packages.get(*self.owners.get(&merged(path))?)
     }
 }
 
-/// Old packages list `/lib/...` where the file is `/usr/lib/...`.
-fn unmerged(path: &Path) -> PathBuf {
-    for merged in ["/lib", "/lib64", "/bin", "/sbin"] {
-        if let Ok(rest) = path.strip_prefix(merged) {
-            return Path::new("/usr").join(&merged[1..]).join(rest);
+/// The packages installed in the Debian root file system at `root`, by name.
+///
+/// # Errors
+/// When its records cannot be read.
+pub fn installed(root: &Path) -> Result<BTreeMap<String, Package>, Error> {
+    let status = root.join("var/lib/dpkg/status");
+    let text = fs::read_to_string(&status).map_err(Error::file("read", &status))?;
+    Ok(parse_status(&text)
+        .map(|package| (package.name.clone(), package))
+        .collect())
+}
+
+/// `lib64/...` is `usr/lib64/...` since /usr is merged.
+pub(crate) fn merged(path: &Path) -> PathBuf {
+    match path.components().next() {
+        Some(Component::Normal(first)) if first == "lib" || first == "lib64" => {
+            Path::new("usr").join(path)
         }
+        _ => path.to_owned(),
     }
-    path.to_owned()
 }
 
 fn parse_status(text: &str) -> impl Iterator<Item = Package> {
@@ -106,6 +135,7 @@ fn parse_status(text: &str) -> impl Iterator<Item = Package> {
             architecture: field("Architecture")?,
             source,
             source_version,
+            sha256: None,
         })
     })
 }
@@ -148,21 +178,33 @@ Version: 14.2.0-19+b1
 
     #[test]
     fn finds_owners_on_both_sides_of_the_merge() {
-        let root = tempfile::tempdir().expect("temporary directory");
-        let info = root.path().join("var/lib/dpkg/info");
-        fs::create_dir_all(&info).expect("directories");
-        fs::write(root.path().join("var/lib/dpkg/status"), STATUS).expect("status");
-        fs::write(info.join("libc6:amd64.list"), "/.\n/lib/x/libc.so.6\n").expect("list");
-        fs::write(info.join("libgcc-s1.list"), "/usr/lib/x/libgcc_s.so.1\n").expect("list");
-        let database = Database::read(root.path()).expect("database");
+        let place = tempfile::tempdir().expect("temporary directory");
+        let list = place.path().join("packages.json");
+        let package = |name: &str, file: &str| {
+            format!(
+                r#"{{"name": "{name}", "version": "2", "architecture": "amd64",
+                "source": "src 1", "sha256": "00", "files": ["{file}"]}}"#
+            )
+        };
+        let text = [
+            package("libc6", "lib/x/libc.so.6"),
+            package("libgcc-s1", "usr/lib/x/libgcc_s.so.1"),
+        ];
+        fs::write(&list, format!("[{}]", text.join(","))).expect("list");
+        let set = PackageSet::read(&list).expect("a set");
         for (path, owner) in [
-            ("/usr/lib/x/libc.so.6", Some("libc6")),
-            ("/lib/x/libc.so.6", Some("libc6")),
-            ("/lib/x/libgcc_s.so.1", Some("libgcc-s1")),
-            ("/usr/lib/x/libm.so.6", None),
+            ("usr/lib/x/libc.so.6", Some("libc6")),
+            ("lib/x/libc.so.6", Some("libc6")),
+            ("lib/x/libgcc_s.so.1", Some("libgcc-s1")),
+            ("usr/lib/x/libm.so.6", None),
         ] {
-            let found = database.owner(Path::new(path));
+            let found = set.owner(Path::new(path));
             assert_eq!(found.map(|package| package.name.as_str()), owner, "{path}");
         }
+        let found = set.owner(Path::new("lib/x/libc.so.6")).expect("owner");
+        assert_eq!(
+            (found.source.as_str(), found.source_version.as_str()),
+            ("src", "1")
+        );
     }
 }

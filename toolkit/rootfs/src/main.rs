@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use bastide_rootfs::audit::{Expected, audit};
 use bastide_rootfs::compose::compose;
+use bastide_rootfs::dpkg::PackageSet;
 use bastide_rootfs::elf::Elf;
 use bastide_rootfs::hardening::{self, Language};
 use bastide_rootfs::sbom::{Request, epoch_timestamp, write};
@@ -17,15 +18,18 @@ use bastide_rootfs::{Error, Plan};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const USAGE: &str = "usage: bastide-rootfs compose PLAN PACKAGES OUT\n       bastide-rootfs judge PROGRAM\n       bastide-rootfs sbom REQUEST PACKAGES OUT";
+const USAGE: &str = "usage: bastide-rootfs compose PLAN PACKAGES SET OUT\n       bastide-rootfs judge PROGRAM\n       bastide-rootfs sbom REQUEST PACKAGES OUT";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        ["compose", plan, packages, out] => {
-            run_compose(Path::new(plan), Path::new(packages), Path::new(out))
-        }
+        ["compose", plan, packages, set, out] => run_compose(
+            Path::new(plan),
+            Path::new(packages),
+            Path::new(set),
+            Path::new(out),
+        ),
         ["judge", program] => judge(Path::new(program)),
         ["sbom", request, packages, out] => {
             run_sbom(Path::new(request), Path::new(packages), Path::new(out))
@@ -44,11 +48,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_compose(plan: &Path, packages: &Path, out: &Path) -> anyhow::Result<()> {
+fn run_compose(plan: &Path, packages: &Path, set: &Path, out: &Path) -> anyhow::Result<()> {
     let plan: Plan = read(plan)?;
     let tree = out.join("tree");
     fs::create_dir(&tree).with_context(|| format!("cannot create {}", tree.display()))?;
-    let origins = compose(&plan, packages, &tree)?;
+    let set = PackageSet::read(set)?;
+    let origins = compose(&plan, packages, &set, &tree)?;
 
     let expected = Expected {
         programs: plan

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::dpkg::{Database, Package};
+use crate::dpkg::{Package, installed};
 use crate::origins::{Kind, Origin, Origins};
 
 /// What the bill is made from: written by the toolkit.
@@ -106,21 +106,22 @@ impl Bill {
 
     fn package(&mut self, package: &Package) -> String {
         let purl = debian_purl(package);
-        self.add(
-            &purl,
-            json!({
-                "type": "library",
-                "bom-ref": purl,
-                "supplier": { "name": "Debian" },
-                "name": package.name,
-                "version": package.version,
-                "purl": purl,
-                "properties": [
-                    { "name": "bastide:source-package", "value": package.source },
-                    { "name": "bastide:source-version", "value": package.source_version },
-                ],
-            }),
-        );
+        let mut component = json!({
+            "type": "library",
+            "bom-ref": purl,
+            "supplier": { "name": "Debian" },
+            "name": package.name,
+            "version": package.version,
+            "purl": purl,
+            "properties": [
+                { "name": "bastide:source-package", "value": package.source },
+                { "name": "bastide:source-version", "value": package.source_version },
+            ],
+        });
+        if let Some(sha256) = &package.sha256 {
+            component["hashes"] = json!([{ "alg": "SHA-256", "content": sha256 }]);
+        }
+        self.add(&purl, component);
         purl
     }
 }
@@ -131,7 +132,7 @@ impl Bill {
 /// # Errors
 /// When something it names cannot be read or is not described.
 pub fn write(request: &Request, timestamp: &str, packages: &Path) -> Result<Value, Error> {
-    let database = Database::read(packages)?;
+    let installed = installed(packages)?;
     let origins: Origins = read_json(&request.origins)?;
     let mut bill = Bill::default();
     let product = format!("bastide:product/{}@{}", request.product, request.version);
@@ -165,8 +166,8 @@ pub fn write(request: &Request, timestamp: &str, packages: &Path) -> Result<Valu
         }
     }
     for shipped in &request.from_packages {
-        let package = database
-            .package(&shipped.package)
+        let package = installed
+            .get(&shipped.package)
             .ok_or_else(|| Error::Missing {
                 what: format!("package {}", shipped.package),
                 path: packages.to_owned(),
@@ -331,6 +332,7 @@ mod tests {
             architecture: "amd64".to_owned(),
             source: String::new(),
             source_version: String::new(),
+            sha256: None,
         };
         assert_eq!(
             debian_purl(&package),

@@ -214,6 +214,7 @@ fn toolchain(path: &Path, wanted: &[String]) -> Result<Vec<Package>, Error> {
                 name: name.to_owned(),
                 version: version.to_owned(),
                 architecture: architecture.to_owned(),
+                sha256: None,
                 source: source.to_owned(),
                 source_version: source_version.to_owned(),
             })
