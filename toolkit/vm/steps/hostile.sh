@@ -2,7 +2,7 @@
 # here, vouch for nothing and are thrown away with the step.
 #
 # /in/uki, /in/boot-loader, /in/core: what the owner built and signed.
-# HASH_OFFSET: bytes of file system in the Core. INIT: path of PID 1 in it.
+# HASH_OFFSET, FEC_OFFSET: where the parts of the Core begin. INIT: path of PID 1 in it.
 
 openssl req -x509 -sha256 -noenc -batch -newkey rsa:2048 -days 3650 \
     -subj "/CN=somebody else" -keyout foreign.key -out foreign.crt 2> openssl.log ||
@@ -29,12 +29,15 @@ cp /usr/share/OVMF/OVMF_VARS_4M.fd /out/keyless-variables.fd
 ukify build --stub=/usr/lib/systemd/boot/efi/addonx64.efi.stub \
     --cmdline="init=/bin/sh" --output=/out/unsigned-addon.efi
 
-# Another Core, valid in itself: the same file system under another salt.
-head -c "$HASH_OFFSET" /in/core > other.img
-blocks=$((HASH_OFFSET / 4096))
+# Another Core, valid in itself, whose PID 1 is the attacker's.
+mkdir -p "other$(dirname "$INIT")"
+cp /bin/true "other$INIT"
+mkfs.erofs --quiet -T0 --all-root other.img other
+truncate -s "$HASH_OFFSET" other.img
 veritysetup format other.img other.img --hash=sha256 --data-block-size=4096 \
-    --hash-block-size=4096 --data-blocks="$blocks" --hash-offset="$HASH_OFFSET" \
-    --salt=0bad0bad --uuid=0bad0bad-0000-4000-8000-000000000000 \
+    --hash-block-size=4096 --data-blocks="$((HASH_OFFSET / 4096))" \
+    --hash-offset="$HASH_OFFSET" --fec-device=other.img --fec-offset="$FEC_OFFSET" \
+    --fec-roots=2 --salt=0bad0bad --uuid=0bad0bad-0000-4000-8000-000000000000 \
     --root-hash-file=/out/other-core.roothash > veritysetup.log
 mv other.img /out/other-core.img
 

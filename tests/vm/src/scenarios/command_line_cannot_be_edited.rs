@@ -1,5 +1,6 @@
-//! At the boot menu, first as shipped with keys hammered on both keyboards, then with
-//! a loader.conf that the attacker has rewritten to open menu and editor.
+//! Three attempts: keys hammered on both keyboards during boot as shipped; a loader.conf
+//! that opens menu and editor; a boot entry with a command line of its own, and
+//! unsigned add-ons beside the bundle.
 
 use std::time::Duration;
 
@@ -7,28 +8,30 @@ use anyhow::{Context, Result, bail, ensure};
 use bastide_vm::{ExpectError, Machine};
 
 use crate::bench::{Bench, PATIENCE, start};
+use crate::disk_copy::DiskCopy;
 use crate::page::expect_up;
 use crate::scenario::{Class, Scenario};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "command_line_cannot_be_edited",
-    claim: "Nothing typed at the boot menu changes the command line, not even in an editor that an \
-            attacker opened by rewriting loader.conf.",
+    claim: "Nothing typed at the boot menu and nothing written to the boot partition changes the command \
+            line.",
     class: Class::Default,
     run,
 };
 
-const WORDS: &str = " init=/bin/sh";
+/// What the attacker wants the kernel to be told.
+const WORDS: &str = "init=/bin/sh";
 
 /// What systemd-boot counts down with.
 const MENU: &str = "Boot in ";
 
 fn run(bench: &Bench) -> Result<()> {
     let root_hash = bench.root_hash()?;
-    let mut shipped = start(&bench.machine("shipped").disk(bench.shipped_disk()))?;
-    hammer(&mut shipped)?;
     // The initramfs compares the command line with the signed one, so that a status
     // page means that they are the same.
+    let mut shipped = start(&bench.machine("shipped").disk(bench.shipped_disk()))?;
+    hammer(&mut shipped)?;
     expect_up(&shipped, &root_hash).context("after keys were hammered during boot")?;
     drop(shipped);
 
@@ -38,18 +41,30 @@ fn run(bench: &Bench) -> Result<()> {
     let console = machine.console();
     console.expect(MENU, PATIENCE).context("the attacker's menu did not open")?;
     console.send("e")?;
-    console.expect("bastide.core=", PATIENCE).context("the attacker's editor did not open")?;
-    // End: the new words go behind the signed ones.
-    console.send("\x1b[F")?;
-    console.send(WORDS)?;
-    console.expect("init=/bin/sh", PATIENCE).context("the editor did not take the words")?;
+    console
+        .expect("Entry not editable in SecureBoot mode", PATIENCE)
+        .context("the editor was not refused")?;
+    console.send(&format!(" {WORDS}\r"))?;
     console.send("\r")?;
-    expect_up(&machine, &root_hash).context("after the command line was edited")?;
-    ensure!(
-        !console.text().contains("was added to the signed one"),
-        "the words reached the kernel"
-    );
+    expect_up(&machine, &root_hash).context("after the editor was refused")?;
+    drop(machine);
+
+    let entry = bench.copy_disk("entry")?;
+    add_entry(&entry, &bench.material("unsigned-addon.efi")?)?;
+    let machine = start(&bench.machine("entry").disk(entry.disk()))?;
+    expect_up(&machine, &root_hash).context("with the attacker's boot entry and add-ons")?;
     Ok(())
+}
+
+/// Makes the default boot entry one that starts the bundle with the attacker's words,
+/// and lays an add-on with the same words wherever the bundle looks for them.
+pub fn add_entry(disk: &DiskCopy, addon: &[u8]) -> Result<()> {
+    let bundle = disk.bundle_path()?;
+    let entry = format!("title Bastide\nefi /{bundle}\noptions {WORDS}\n");
+    disk.write_boot_file("loader/entries/attack.conf", entry.as_bytes())?;
+    disk.write_boot_file("loader/loader.conf", b"default attack.conf\ntimeout 0\n")?;
+    disk.write_boot_file(&format!("{bundle}.extra.d/attack.addon.efi"), addon)?;
+    disk.write_boot_file("loader/addons/attack.addon.efi", addon)
 }
 
 /// Presses the keys that open systemd-boot's menu and editor, on the serial line and
@@ -66,7 +81,7 @@ fn hammer(machine: &mut Machine) -> Result<()> {
         }
         if machine.console().text().contains("BdsDxe: starting") {
             // In case a menu did open: edit, append, boot.
-            machine.console().send(&format!(" e{WORDS}\r"))?;
+            machine.console().send(&format!(" e {WORDS}\r"))?;
             for key in ["spc", "e", "ret"] {
                 machine.monitor().press_keys(&[key])?;
             }

@@ -3,15 +3,16 @@
 
 use anyhow::{Context, Result, ensure};
 
+use super::command_line_cannot_be_edited::add_entry;
 use super::replaced_boot_loader_is_refused::PLACES;
-use crate::bench::{Bench, start};
+use crate::bench::{Bench, expect_initramfs_refusal, start};
 use crate::page::expect_up;
 use crate::scenario::{Class, Scenario};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "scenarios_can_fail",
-    claim: "With Secure Boot off, the unsigned and the foreign bundle and boot loader do start, and the \
-            status page says that Secure Boot is off.",
+    claim: "With Secure Boot off, the unsigned and the foreign bundle and boot loader do start, the status \
+            page says so, and an attacker's boot entry does reach the kernel's command line.",
     class: Class::Long,
     run,
 };
@@ -29,5 +30,10 @@ fn run(bench: &Bench) -> Result<()> {
         let line = page.line("secure boot")?;
         ensure!(!line.contains(" on"), "the status page claims Secure Boot: {line}");
     }
+    let disk = bench.copy_disk("entry")?;
+    add_entry(&disk, &bench.material("unsigned-addon.efi")?)?;
+    let machine = bench.machine_without_secure_boot("entry").disk(disk.disk());
+    expect_initramfs_refusal(&machine, &["command line", "init=/bin/sh"])
+        .context("with the attacker's boot entry and Secure Boot off")?;
     Ok(())
 }
