@@ -41,6 +41,7 @@ enum Action {
 /// # Errors
 /// When an asset cannot be had or does not have the locked hash.
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode> {
+    crate::host::require_build(context.yes)?;
     let locked = matches!(arguments.action, Action::Fetch { locked: true });
     let assets = Assets::open(Options {
         tree: context.tree.clone(),

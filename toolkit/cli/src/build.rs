@@ -82,6 +82,7 @@ pub fn build_product(
     name: &str,
     options: &Options,
 ) -> anyhow::Result<Artefacts> {
+    crate::host::require_build(context.yes)?;
     let product = product(&context.tree, name)?;
     let layers: Vec<PathBuf> = product
         .kernel_directories()

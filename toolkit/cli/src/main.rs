@@ -13,6 +13,7 @@ mod build;
 mod check;
 mod clean;
 mod context;
+mod host;
 mod manual;
 mod publish;
 mod reproduce;
