@@ -8,24 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bastide_boot::{Geometry, HashOffset, RootHash};
 use bastide_efi::Fingerprint;
+use bastide_vm::signs::{ENTERING_CORE, KERNEL_RUNS, NOTHING_BOOTS, PAGE, REFUSED};
 use bastide_vm::{Accelerator, Configuration, Disk, Firmware, Machine};
 
 use crate::disk_copy::DiskCopy;
 
 /// How long a step of a boot may take on a slow, busy host.
 pub const PATIENCE: Duration = Duration::from_secs(240);
-
-/// Texts that prove that a kernel was started.
-pub const KERNEL_RUNS: &[&str] = &["EFI stub: ", "bastide: "];
-
-/// What the firmware says when nothing is left to boot.
-pub const NOTHING_BOOTS: &str = "No bootable option or device was found";
-
-/// The marker of the status page.
-pub const PAGE: &str = "[ready]";
-
-/// The start of every refusal by our own software.
-pub const REFUSED: &str = "bastide: refused: ";
 
 /// Where things are, for all scenarios.
 #[derive(Clone, Debug)]
@@ -180,7 +169,7 @@ pub fn expect_firmware_refusal(machine: &Configuration, refusals: &[&str]) -> Re
 /// Boots and expects our initramfs to refuse with a line that holds all of `reasons`,
 /// never having entered a Core. Returns everything the console showed.
 pub fn expect_initramfs_refusal(machine: &Configuration, reasons: &[&str]) -> Result<String> {
-    const ENTERED: &[&str] = &["bastide: entering core", PAGE];
+    const ENTERED: &[&str] = &[ENTERING_CORE, PAGE];
     let mut running = start(machine)?;
     running
         .console()

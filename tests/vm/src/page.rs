@@ -2,9 +2,10 @@
 
 use anyhow::{Result, ensure};
 use bastide_boot::RootHash;
+use bastide_vm::signs::{NO_PAGE, PAGE, PAGE_KEYS};
 use bastide_vm::{Console, Machine};
 
-use crate::bench::{PAGE, PATIENCE, REFUSED};
+use crate::bench::PATIENCE;
 
 /// The text of a status page.
 #[derive(Clone, Debug)]
@@ -13,11 +14,16 @@ pub struct Page {
 }
 
 impl Page {
-    /// Waits for the page; a refusal or a panic ends the wait.
+    /// Waits for the page to say that the machine is ready, then has it drawn anew to
+    /// read it whole. A refusal or a panic ends the wait.
     pub fn wait(console: &Console) -> Result<Self> {
-        let unwanted = [REFUSED, "Kernel panic", crate::bench::NOTHING_BOOTS];
-        let seen = console.expect_any(&[PAGE], &unwanted, PATIENCE)?;
-        Ok(Self { text: seen.text })
+        console.expect_any(&[PAGE], NO_PAGE, PATIENCE)?;
+        console.forget();
+        // The page draws only what changed, unless it is asked to refresh.
+        console.send(" ")?;
+        let page = console.expect_any(&[PAGE], NO_PAGE, PATIENCE)?.text;
+        let rest = console.expect_any(&[PAGE_KEYS], NO_PAGE, PATIENCE)?.text;
+        Ok(Self { text: page + &rest })
     }
 
     /// The line that speaks about `subject`.

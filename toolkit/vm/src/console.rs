@@ -12,6 +12,9 @@ use crate::terminal_text::Filter;
 /// How many lines a failed expectation shows.
 const SHOWN_LINES: usize = 30;
 
+/// The answer of a terminal large enough that no page is cut: 120 rows, 160 columns.
+const TERMINAL_SIZE: &[u8] = b"\x1b[120;160R";
+
 /// A line of the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -288,6 +291,19 @@ impl Console {
     }
 }
 
+/// Whether the guest has just asked where the cursor is, as it does to learn the
+/// terminal's size; `asked` keeps the end of what came before.
+fn asks_for_size(asked: &mut Vec<u8>, news: &[u8]) -> bool {
+    const QUESTION: &[u8] = b"\x1b[6n";
+    asked.extend_from_slice(news);
+    let asks = asked
+        .windows(QUESTION.len())
+        .any(|window| window == QUESTION);
+    let kept = if asks { 0 } else { QUESTION.len() - 1 };
+    asked.drain(..asked.len().saturating_sub(kept));
+    asks
+}
+
 fn first_of(text: &str, wanted: &[&str]) -> Option<(usize, usize)> {
     wanted
         .iter()
@@ -303,6 +319,7 @@ fn listen(
     power_on: Instant,
 ) -> io::Result<()> {
     let mut filter = Filter::new();
+    let mut asked = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         let length = match stream.read(&mut buffer) {
@@ -315,6 +332,9 @@ fn listen(
         };
         let at = power_on.elapsed();
         log.write_all(&buffer[..length])?;
+        if asks_for_size(&mut asked, &buffer[..length]) {
+            stream.write_all(TERMINAL_SIZE)?;
+        }
         let text = filter.feed(&buffer[..length]);
         shared.lock().append(&text, at);
         shared.news.notify_all();
@@ -359,6 +379,16 @@ mod tests {
             error.to_string().contains("bastide: refused: core"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_question_for_the_size_is_answered() {
+        let (_console, mut machine) = console();
+        machine.write_all(b"page\x1b7\x1b[999;999H\x1b[").unwrap();
+        machine.write_all(b"6n\x1b8").unwrap();
+        let mut answer = [0; 10];
+        machine.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, TERMINAL_SIZE);
     }
 
     #[test]

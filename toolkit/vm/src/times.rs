@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::console::Line;
+use crate::signs;
 
 /// A step of the boot that shows on the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,10 +50,10 @@ impl Milestone {
             Self::BootLoader => &["BdsDxe: starting"],
             Self::KernelStub => &["EFI stub: "],
             Self::Initramfs => &["bastide: initramfs started"],
-            Self::EnteringCore => &["bastide: entering core"],
+            Self::EnteringCore => &[signs::ENTERING_CORE],
             Self::Init => &["bastide: init started", "systemd[1]: systemd "],
-            Self::StatusPage => &["[ready]"],
-            Self::Ready => &["bastide: ready", " login: "],
+            Self::StatusPage => &[signs::PAGE],
+            Self::Ready => &["bastide: ready", signs::LOGIN],
         }
     }
 }

@@ -1,25 +1,22 @@
 # What an attacker with tools and keys of his own brings along. The keys are made
 # here, vouch for nothing and are thrown away with the step.
 #
-# /in/uki, /in/boot-loader, /in/core: what the owner built and signed.
+# /in/uki, /in/core: what the owner built and signed.
 # HASH_OFFSET, FEC_OFFSET: where the parts of the Core begin. INIT: path of PID 1 in it.
 
 openssl req -x509 -sha256 -noenc -batch -newkey rsa:2048 -days 3650 \
     -subj "/CN=somebody else" -keyout foreign.key -out foreign.crt 2> openssl.log ||
     { cat openssl.log; exit 1; }
 
-strip_signature() {
-    cp "$1" "$2"
-    chmod u+w "$2"
-    sbattach --remove "$2"
-}
 foreign_sign() {
     sbsign --key foreign.key --cert foreign.crt --output "$2" "$1"
 }
 
-strip_signature /in/uki /out/unsigned-uki.efi
+cp /in/uki /out/unsigned-uki.efi
+chmod u+w /out/unsigned-uki.efi
+sbattach --remove /out/unsigned-uki.efi
 foreign_sign /out/unsigned-uki.efi /out/foreign-uki.efi
-strip_signature /in/boot-loader /out/unsigned-boot-loader.efi
+cp /usr/lib/systemd/boot/efi/systemd-bootx64.efi /out/unsigned-boot-loader.efi
 foreign_sign /out/unsigned-boot-loader.efi /out/foreign-boot-loader.efi
 
 # The firmware's store before anybody's key is enrolled: Secure Boot is off.

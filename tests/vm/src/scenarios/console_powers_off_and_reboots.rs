@@ -15,11 +15,14 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
-/// How long nothing may happen after a key that must do nothing.
-const QUIET: Duration = Duration::from_secs(4);
-
-/// What the kernel or PID 1 say when the machine stops.
-const STOPPING: &[&str] = &["bastide: powering off", "bastide: rebooting", "reboot: "];
+/// Keys that must not stop the machine, what the page must answer, and what they are.
+const HARMLESS: &[(&str, &str, &str)] = &[
+    ("x", "does nothing", "a key that means nothing"),
+    ("pn", "Cancelled; nothing was stopped", "a refused question"),
+    ("y", "does nothing", "an answer to no question"),
+    ("rp", "Cancelled; nothing was stopped", "a second command for an answer"),
+    ("p\r", "Cancelled; nothing was stopped", "Enter for an answer"),
+];
 
 fn run(bench: &Bench) -> Result<()> {
     let root_hash = bench.root_hash()?;
@@ -27,11 +30,17 @@ fn run(bench: &Bench) -> Result<()> {
     expect_up(&machine, &root_hash)?;
     let console = machine.console();
 
-    for (keys, what) in [("x", "a key that means nothing"), ("pn", "cancelling"), ("p\x1b", "escape"), ("y", "a confirmation of nothing")] {
+    for (keys, answer, what) in HARMLESS {
+        // A refresh clears the last answer, so that the next one is drawn.
+        console.send(" ")?;
         console.send(keys)?;
-        console.expect_none(STOPPING, QUIET).with_context(|| format!("after {what}"))?;
-        ensure!(!console.is_closed(), "{what} powered the machine off");
+        console.expect(answer, PATIENCE).with_context(|| format!("after {what}"))?;
     }
+    let stopping = ["Powering off...", "Rebooting..."];
+    console
+        .expect_none(&stopping, Duration::from_secs(3))
+        .context("although nothing was confirmed")?;
+    ensure!(!console.is_closed(), "the machine went off although nothing was confirmed");
 
     console.forget();
     console.send("r")?;

@@ -29,6 +29,10 @@ fn run(bench: &Bench) -> Result<()> {
         shown.contains("repaired:") && shown.contains("blocks corrected"),
         "the repair was not logged"
     );
-    page.line("repaired")?;
+    let verity = page.line("repaired")?;
+    ensure!(
+        !verity.contains("no block repaired"),
+        "the status page hides the repair: {verity}"
+    );
     Ok(())
 }
