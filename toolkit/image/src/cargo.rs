@@ -14,13 +14,15 @@ use bastide_recipe::{Input, SdkName, Source, Step};
 use crate::Error;
 use crate::error::read;
 
-/// How a program is linked.
+/// What programs are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Linkage {
-    /// With the C library of the Core.
-    Dynamic,
-    /// With everything in it: for the initramfs.
-    Static,
+pub enum Purpose {
+    /// The Core: optimised, linked with its C library.
+    Core,
+    /// The initramfs: optimised, with everything in it.
+    Initramfs,
+    /// A later step of the build: made quickly.
+    Tool,
 }
 
 /// Vendored crates: the directory and the key that identifies its content.
@@ -97,8 +99,8 @@ impl Workspace {
         })
     }
 
-    /// The step `name`, which builds the programs of `packages` in release mode. Its
-    /// outputs: `bin/<program>`, and for the bill of materials `linked/<package>`,
+    /// The step `name`, which builds the programs of `packages`. Its outputs:
+    /// `bin/<program>`, and for the bill of materials `linked/<package>`,
     /// `metadata.json`, `Cargo.lock` and `toolchain`.
     ///
     /// # Errors
@@ -107,7 +109,7 @@ impl Workspace {
         &self,
         name: &str,
         packages: &[&str],
-        linkage: Linkage,
+        purpose: Purpose,
         crates: &VendoredCrates,
         expected: Duration,
     ) -> Result<Step, Error> {
@@ -126,9 +128,10 @@ impl Workspace {
             .iter()
             .map(|package| self.program(package))
             .collect::<Result<_, _>>()?;
-        let linkage = match linkage {
-            Linkage::Dynamic => "dynamic",
-            Linkage::Static => "static",
+        let (profile, linkage) = match purpose {
+            Purpose::Core => ("release", "dynamic"),
+            Purpose::Initramfs => ("release", "static"),
+            Purpose::Tool => ("dev", "dynamic"),
         };
         Ok(Step {
             name: name.to_owned(),
@@ -138,6 +141,7 @@ impl Workspace {
             environment: BTreeMap::from([
                 ("PACKAGES".to_owned(), packages.join(" ")),
                 ("PROGRAMS".to_owned(), programs.join(" ")),
+                ("PROFILE".to_owned(), profile.to_owned()),
                 ("LINKAGE".to_owned(), linkage.to_owned()),
             ]),
             expected,
@@ -265,7 +269,7 @@ mod tests {
         };
         let seconds = Duration::from_secs(1);
         workspace()
-            .programs("programs", packages, Linkage::Static, &crates, seconds)
+            .programs("programs", packages, Purpose::Initramfs, &crates, seconds)
             .expect("a step")
     }
 

@@ -9,7 +9,7 @@ use bastide_config::product::Product;
 use bastide_recipe::{Engine, Input, SdkName, Source, Step, StepOutput};
 use bastide_sign::{Signer, steps};
 
-use crate::cargo::{Linkage, VendoredCrates, Workspace};
+use crate::cargo::{Purpose, VendoredCrates, Workspace};
 use crate::core::{CoreDescription, CoreImage};
 use crate::error::read;
 use crate::materials::Materials;
@@ -89,7 +89,7 @@ pub fn build(engine: &Engine, inputs: &Inputs<'_>) -> Result<Artefacts, Error> {
     let tool = engine.run(&workspace.programs(
         "rootfs-tool",
         &["bastide-rootfs"],
-        Linkage::Dynamic,
+        Purpose::Tool,
         inputs.crates,
         Duration::from_secs(60),
     )?)?;
@@ -109,7 +109,7 @@ pub fn build(engine: &Engine, inputs: &Inputs<'_>) -> Result<Artefacts, Error> {
     let programs = engine.run(&workspace.programs(
         PROGRAMS_STEP,
         &packages,
-        Linkage::Dynamic,
+        Purpose::Core,
         inputs.crates,
         Duration::from_secs(90),
     )?)?;
@@ -134,7 +134,7 @@ pub fn build(engine: &Engine, inputs: &Inputs<'_>) -> Result<Artefacts, Error> {
     let initramfs_program = engine.run(&workspace.programs(
         "initramfs-program",
         &["bastide-initramfs"],
-        Linkage::Static,
+        Purpose::Initramfs,
         inputs.crates,
         Duration::from_secs(60),
     )?)?;

@@ -1,5 +1,5 @@
-# Builds programs of the tree with vendored crates, in release mode, and writes down
-# what was linked into each.
+# Builds programs of the tree with vendored crates, and writes down what was linked
+# into each.
 #
 # Everything lies at the same path wherever the step runs, and what paths remain in
 # panic messages are names without meaning: the same sources give the same bytes.
@@ -58,11 +58,13 @@ packages=()
 for package in $PACKAGES; do
   packages+=(--package "$package")
 done
-cargo build --frozen --release --target "$target" --jobs "$JOBS" "${packages[@]}"
+cargo build --frozen --profile "$PROFILE" --target "$target" --jobs "$JOBS" "${packages[@]}"
 
+# Cargo calls the directory of the profile "dev" by another name.
+built=$CARGO_TARGET_DIR/$target/${PROFILE/#dev/debug}
 mkdir --parents /out/bin /out/linked
 for program in $PROGRAMS; do
-  install -m 755 "$CARGO_TARGET_DIR/$target/release/$program" "/out/bin/$program"
+  install -m 755 "$built/$program" "/out/bin/$program"
 done
 for package in $PACKAGES; do
   cargo tree --frozen --package "$package" --target "$target" --edges normal,no-proc-macro \

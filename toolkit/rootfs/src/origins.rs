@@ -15,8 +15,9 @@ pub struct Origins {
 }
 
 /// One path of the Core.
+// serde cannot both flatten and deny unknown fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub struct Entry {
     /// The path inside the Core, without leading slash.
     pub path: String,
@@ -75,4 +76,47 @@ pub enum Origin {
     },
     /// The layout that every Core has.
     Layout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_entry_is_read_as_it_was_written() {
+        let file = Kind::File {
+            mode: "0644".to_owned(),
+            size: 1,
+            sha256: "00".to_owned(),
+        };
+        let link = Kind::Link {
+            target: "a".to_owned(),
+        };
+        let step = Origin::Step {
+            step: "core-programs".to_owned(),
+            package: Some("bastide-init".to_owned()),
+        };
+        let tree = Origin::Tree {
+            file: "core/console/service.toml".to_owned(),
+        };
+        let kinds = [
+            (file, step),
+            (link, tree),
+            (Kind::Directory, Origin::Layout),
+        ];
+        let origins = Origins {
+            version: 1,
+            entries: kinds
+                .into_iter()
+                .map(|(kind, origin)| Entry {
+                    path: "usr".to_owned(),
+                    kind,
+                    origin,
+                })
+                .collect(),
+        };
+        let text = serde_json::to_string(&origins).expect("writable");
+        let read: Origins = serde_json::from_str(&text).expect("readable");
+        assert_eq!(read, origins);
+    }
 }
