@@ -49,6 +49,7 @@ pub const RUN: &[Need] = &[
         "qemu-system-x86",
         "is the machine that boots",
     ),
+    need("qemu-img", "qemu-utils", "makes that machine's disk"),
     need("swtpm", "swtpm", "is that machine's TPM"),
 ];
 

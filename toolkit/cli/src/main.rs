@@ -17,6 +17,8 @@ mod host;
 mod manual;
 mod publish;
 mod reproduce;
+mod run;
+mod test;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -67,6 +69,10 @@ enum Command {
     Manual(manual::Arguments),
     /// Build twice under different circumstances and compare every artefact
     Reproduce(reproduce::Arguments),
+    /// Build what changed and boot the disk on this terminal
+    Run(run::Arguments),
+    /// Run the unit tests and attack the disk in virtual machines
+    Test(test::Arguments),
 }
 
 /// The first argument with which the engine starts this program again, as the
@@ -110,5 +116,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Clean(arguments) => clean::run(arguments, &context),
         Command::Manual(arguments) => manual::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments, &context),
+        Command::Run(arguments) => run::run(arguments, &context),
+        Command::Test(arguments) => test::run(arguments, &context),
     }
 }

@@ -1,0 +1,230 @@
+//! `./bastide test`: unit tests, then the image as shipped attacked in virtual machines.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, ensure};
+use bastide_boot::{CommandLine, Geometry};
+use bastide_recipe::sha256_of_file;
+use bastide_vm::hostile;
+
+use crate::build::{self, Options};
+use crate::context::Context;
+use crate::host;
+use crate::run::Accel;
+
+/// Arguments of `test`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only scenarios whose name contains one of these; no unit tests then
+    names: Vec<String>,
+    /// Only what needs no virtual machine
+    #[arg(long, conflicts_with = "long")]
+    quick: bool,
+    /// Counter-proofs and campaigns as well
+    #[arg(long)]
+    long: bool,
+    /// List the scenarios and their claims
+    #[arg(long)]
+    list: bool,
+    /// The product that is attacked
+    #[arg(long, default_value = "demo")]
+    product: String,
+    /// How QEMU runs
+    #[arg(long, value_enum, default_value = "auto")]
+    accel: Accel,
+    /// How many scenarios at once
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Minutes that each campaign of --long lasts
+    #[arg(long, default_value_t = 20)]
+    minutes: u64,
+    /// Where the campaigns' random choices start
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Refuse, rather than replace, a package version that is no longer served
+    #[arg(long)]
+    locked: bool,
+}
+
+/// How many tests passed and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+/// Runs the tests. The last line is `N passed, N failed`, over all of them.
+///
+/// # Errors
+/// When something cannot be built or started; tests that fail are told by the exit code.
+pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode> {
+    if arguments.list {
+        return scenarios(context, &["--list".to_owned()]);
+    }
+    if !arguments.quick {
+        host::require(&[host::RUN], context.yes)?;
+    }
+    // Asked for before the long wait: a wrong --accel should not cost one.
+    arguments.accel.choose()?;
+    let unit = if arguments.names.is_empty() {
+        unit_tests(context)?
+    } else {
+        Tally::default()
+    };
+    let options = Options {
+        locked: arguments.locked,
+        ..Options::default()
+    };
+    let built = build::build_product(context, &arguments.product, &options)?;
+    let materials = materials(context, &built.directory, &options)?;
+
+    let mut line = arguments.names.clone();
+    let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
+    option("--images", built.directory.display().to_string());
+    option("--materials", materials.display().to_string());
+    option("--keys", context.keys.display().to_string());
+    option(
+        "--reports",
+        context.out.join("reports").display().to_string(),
+    );
+    option("--accel", format!("{:?}", arguments.accel).to_lowercase());
+    option("--jobs", arguments.jobs.to_string());
+    option("--minutes", arguments.minutes.to_string());
+    option("--seed", arguments.seed.to_string());
+    option("--passed-before", unit.passed.to_string());
+    option("--failed-before", unit.failed.to_string());
+    for (flag, given) in [("--quick", arguments.quick), ("--long", arguments.long)] {
+        if given {
+            line.push(flag.to_owned());
+        }
+    }
+    scenarios(context, &line)
+}
+
+/// `cargo`, with the crates that `./bastide` unpacked, so that no network is needed.
+fn cargo(context: &Context, command: &str) -> anyhow::Result<Command> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(&context.tree).args([command, "--locked"]);
+    // Where this program was built, most of what is needed is built already.
+    let program = std::env::current_exe().context("finding the path of this program")?;
+    if let Some(target) = program.parent().and_then(Path::parent)
+        && target.starts_with(&context.cache)
+    {
+        cargo.env("CARGO_TARGET_DIR", target);
+    }
+    let lock = sha256_of_file(&context.tree.join("Cargo.lock"))?;
+    let crates = context.cache.join("crates").join(lock);
+    if crates.is_dir() {
+        cargo.arg("--offline");
+        cargo.args(["--config", "source.crates-io.replace-with='bastide'"]);
+        let directory = format!("source.bastide.directory='{}'", crates.display());
+        cargo.args(["--config", &directory]);
+    }
+    Ok(cargo)
+}
+
+/// Runs the unit tests of the whole workspace and counts them.
+fn unit_tests(context: &Context) -> anyhow::Result<Tally> {
+    eprintln!("bastide: unit tests");
+    let mut child = cargo(context, "test")?
+        .args(["--workspace", "--quiet", "--no-fail-fast"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("running cargo test")?;
+    let mut tally = Tally::default();
+    let output = child
+        .stdout
+        .take()
+        .context("reading what cargo test says")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.context("reading what cargo test says")?;
+        if let Some(result) = test_result(&line) {
+            tally.passed += result.passed;
+            tally.failed += result.failed;
+        } else if !is_routine(&line) {
+            println!("{line}");
+        }
+    }
+    let status = child.wait().context("running cargo test")?;
+    ensure!(
+        status.success() || tally.failed > 0,
+        "cargo test could not run the unit tests: see above"
+    );
+    println!(
+        "unit tests: {} passed, {} failed",
+        tally.passed, tally.failed
+    );
+    std::io::stdout().flush()?;
+    Ok(tally)
+}
+
+/// Reads `test result: ok. 14 passed; 0 failed; ...`.
+fn test_result(line: &str) -> Option<Tally> {
+    let rest = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+    let mut counts = rest.split("; ");
+    let mut count = |word: &str| counts.next()?.strip_suffix(word)?.trim().parse().ok();
+    Some(Tally {
+        passed: count("passed")?,
+        failed: count("failed")?,
+    })
+}
+
+/// Lines that say nothing but that tests pass.
+fn is_routine(line: &str) -> bool {
+    line.is_empty() || line.starts_with("running ") || line.chars().all(|letter| letter == '.')
+}
+
+/// What the attacker brings, made in the image SDK.
+fn materials(context: &Context, built: &Path, options: &Options) -> anyhow::Result<PathBuf> {
+    let assets = build::assets(context, options.locked)?;
+    let engine = build::engine(context, &assets, options)?;
+    let file = built.join("cmdline");
+    let line = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let geometry = Geometry::new(CommandLine::parse(&line)?.hash_offset);
+    let step = hostile::materials(
+        &built.join("bastide.efi"),
+        &built.join("core.img"),
+        &geometry,
+    );
+    Ok(engine.run(&step)?.directory)
+}
+
+/// Runs the program of the scenarios.
+fn scenarios(context: &Context, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let status = cargo(context, "run")?
+        .args(["--quiet", "--package", "bastide-scenarios", "--"])
+        .args(arguments)
+        .status()
+        .context("running the scenarios")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargos_counts_are_understood() {
+        let line = "test result: ok. 14 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out";
+        let expected = Tally {
+            passed: 14,
+            failed: 2,
+        };
+        assert_eq!(test_result(line), Some(expected));
+        assert_eq!(test_result("test result: FAILED. x passed; 1 failed"), None);
+        assert_eq!(test_result("test parses_result: ok"), None);
+    }
+
+    #[test]
+    fn failures_are_not_routine() {
+        assert!(is_routine("......"));
+        assert!(!is_routine("..F.."));
+        assert!(!is_routine("---- tests::x stdout ----"));
+    }
+}
