@@ -75,7 +75,7 @@ impl Painter {
         bytes.push_str("\x1b[H");
         for line in lines {
             styled(&mut bytes, line);
-            bytes.push_str("\x1b[K\r\n");
+            bytes.push_str("\r\n");
         }
         bytes.push_str("\x1b[J");
         let first = lines.len() + 1;
@@ -90,7 +90,6 @@ impl Painter {
             if line != shown {
                 push(&mut bytes, format_args!("\x1b[{};1H", index + 1));
                 styled(&mut bytes, line);
-                bytes.push_str("\x1b[K");
             }
         }
         if !bytes.is_empty() {
@@ -129,7 +128,10 @@ pub fn leave(kind: Kind, size: Size) -> String {
     }
 }
 
+/// Wipes the row, then writes: wiping after a line as wide as the screen would take
+/// its last letter along.
 fn styled(bytes: &mut String, line: &Line) {
+    bytes.push_str("\x1b[K");
     let start = match line.style {
         Style::Plain => "",
         Style::Title => "\x1b[1m",

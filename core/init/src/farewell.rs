@@ -24,9 +24,6 @@ use crate::supervisor::{Level, Stop};
 const KILL_ROUNDS: u32 = 40;
 const KILL_ROUND: Duration = Duration::from_millis(50);
 
-/// File systems that stay: the kernel's own, and the Core itself.
-const STAYS: [&str; 4] = ["/", "/proc", "/sys", "/dev"];
-
 /// Ends every process, writes everything out, unmounts, and stops the machine.
 pub fn stop(stop: Stop) -> ! {
     end_everything();
@@ -140,19 +137,18 @@ fn unmount_everything() {
     }
 }
 
-/// The mount points of a proc(5) mountinfo that can go, the last mounted first.
+/// The mount points of a proc(5) mountinfo that lie on a disk, the last mounted
+/// first. The Core itself stays; so does what the kernel keeps in memory (device
+/// numbers with major 0), which has nothing to lose.
 fn to_unmount(table: &str) -> Vec<String> {
-    let stays = |target: &str| {
-        STAYS.contains(&target)
-            || ["/proc/", "/sys/", "/dev/"]
-                .iter()
-                .any(|kernel| target.starts_with(kernel))
-    };
     let mut targets: Vec<String> = table
         .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .filter(|target| !stays(target))
-        .map(unescape)
+        .filter_map(|line| {
+            let mut fields = line.split(' ').skip(2);
+            let (device, target) = (fields.next()?, fields.nth(1)?);
+            let stays = device.starts_with("0:") || target == "/";
+            (!stays).then(|| unescape(target))
+        })
         .collect();
     targets.reverse();
     targets
@@ -205,17 +201,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_services_mounted_goes_before_what_it_lies_on() {
+    fn disks_are_unmounted_the_last_mounted_first() {
         let table = "\
 22 1 254:0 / / ro,relatime - erofs /dev/dm-0 ro
 23 22 0:5 / /dev rw - devtmpfs devtmpfs rw
-24 22 0:6 / /proc rw - proc proc rw
-25 22 0:7 / /sys rw - sysfs sysfs rw
-26 25 0:8 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
 27 22 0:9 / /run rw - tmpfs tmpfs rw
-28 27 0:10 / /run/with\\040blank rw - tmpfs tmpfs rw
-29 22 0:11 / /system rw - tmpfs tmpfs rw
+28 27 254:1 / /run/state rw - ext4 /dev/dm-1 rw
+29 28 254:2 / /run/state/with\\040blank rw - ext4 /dev/dm-2 rw
+30 22
 ";
-        assert_eq!(to_unmount(table), ["/system", "/run/with blank", "/run"]);
+        assert_eq!(to_unmount(table), ["/run/state/with blank", "/run/state"]);
     }
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Error, Result, ensure};
+use nix::sys::signal::SigSet;
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, fcntl_getfl, fcntl_setfl, open};
 use rustix::process::{
     Resource, Rlimit, chdir, getpid, getsid, ioctl_tiocsctty, setrlimit, setsid, umask,
@@ -53,6 +54,10 @@ pub fn run() -> Result<Error> {
             dup2_stdin(nothing.as_fd())?;
         }
     }
+    // PID 1 blocks signals to read them as messages; that is inherited.
+    SigSet::empty()
+        .thread_set_mask()
+        .context("cannot unblock signals")?;
     umask(Mode::from_raw_mode(0o077));
     chdir("/").context("cannot go to /")?;
     limit(&settings)?;
