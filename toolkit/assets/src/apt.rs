@@ -1,6 +1,7 @@
 //! A root of apt's own, apart from the host's: its lists, its suites. The host's
 //! proxies apply, its packages do not.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub(crate) struct Apt<'assets> {
     debian: &'assets Debian,
     /// Versions kept where they are still to be had.
     pinned: Option<&'assets Lock>,
+    /// Suites with their indexes, read once.
+    indexes: OnceCell<Vec<(String, String)>>,
 }
 
 impl<'assets> Apt<'assets> {
@@ -38,6 +41,7 @@ impl<'assets> Apt<'assets> {
             directory: cache.join("apt"),
             debian,
             pinned: pinned.map(|(lock, _)| lock),
+            indexes: OnceCell::new(),
         };
         for directory in [
             "etc/apt.conf.d",
@@ -182,22 +186,11 @@ impl<'assets> Apt<'assets> {
             }
             None => true,
         });
-        let targets = self.run("apt-get", |command| {
-            command.args([
-                "indextargets",
-                "--format",
-                "$(CODENAME) $(FILENAME)",
-                "Created-By: Packages",
-            ])
-        })?;
-        for (suite, file) in targets.lines().filter_map(|line| line.split_once(' ')) {
+        for (suite, index) in self.indexes()? {
             if chosen.is_empty() {
                 break;
             }
-            let helper = "/usr/lib/apt/apt-helper";
-            let index = program::output(helper, "apt", |command| command.args(["cat-file", file]))?;
-            let index = String::from_utf8_lossy(&index);
-            for stanza in control::stanzas(&index) {
+            for stanza in control::stanzas(index) {
                 if let Some(package) = described(&stanza, suite, &sdks)
                     && chosen.remove(&identity(&package))
                 {
@@ -213,6 +206,30 @@ impl<'assets> Apt<'assets> {
                 suite: self.debian.release.clone(),
             }),
         }
+    }
+}
+
+impl Apt<'_> {
+    fn indexes(&self) -> Result<&[(String, String)], Error> {
+        if let Some(indexes) = self.indexes.get() {
+            return Ok(indexes);
+        }
+        let targets = self.run("apt-get", |command| {
+            command.args([
+                "indextargets",
+                "--format",
+                "$(CODENAME) $(FILENAME)",
+                "Created-By: Packages",
+            ])
+        })?;
+        let mut indexes = Vec::new();
+        for (suite, file) in targets.lines().filter_map(|line| line.split_once(' ')) {
+            let helper = "/usr/lib/apt/apt-helper";
+            let text = program::output(helper, "apt", |command| command.args(["cat-file", file]))?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            indexes.push((suite.to_owned(), text));
+        }
+        Ok(self.indexes.get_or_init(|| indexes))
     }
 }
 

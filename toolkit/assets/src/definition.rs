@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::Error;
 
@@ -82,6 +83,22 @@ impl Debian {
 }
 
 impl Definition {
+    /// A hash over what decides which packages are taken; comments do not.
+    pub(crate) fn fingerprint(&self, debian: &Debian) -> String {
+        let mut packages = self.packages.iter().collect::<Vec<_>>();
+        packages.sort();
+        let backports = self.backports.keys().collect::<Vec<_>>();
+        let suites = debian.suites.iter().map(|suite| &suite.name);
+        let text = format!(
+            "{} {} {:?} {:?} {packages:?} {backports:?}",
+            debian.release,
+            debian.architecture,
+            suites.collect::<Vec<_>>(),
+            self.kind,
+        );
+        hex::encode(Sha256::digest(text))
+    }
+
     /// All definitions by name.
     pub(crate) fn load_all(tree: &Path) -> Result<BTreeMap<String, Self>, Error> {
         let directory = tree.join("products/base/sdk");

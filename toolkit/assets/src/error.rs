@@ -45,6 +45,18 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// The definition asks for something else than when the lock was made.
+    #[error("{} changed since bastide.lock was made: run `./bastide assets relock`", path.display())]
+    Stale {
+        /// The definition.
+        path: PathBuf,
+    },
+    /// An SDK used as a set of files, or the reverse.
+    #[error("{} has another kind than what it is used for: correct it, or name another", path.display())]
+    Kind {
+        /// The definition.
+        path: PathBuf,
+    },
     /// The host's apt configuration names no Debian mirror.
     #[error(
         "found no Debian mirror in this machine's apt configuration: name one with --mirror URL"

@@ -26,6 +26,7 @@ mod program;
 mod repository;
 mod store;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +42,7 @@ pub use make::PackageFiles;
 pub use mirror::Mirror;
 
 use apt::Apt;
-use definition::{Debian, Definition};
+use definition::{Debian, Definition, Kind};
 use store::Store;
 
 /// Where things are, and how strict to be.
@@ -105,7 +106,7 @@ impl Assets {
                 Lock::load(&path)?
             }
         } else {
-            Lock::new([])
+            Lock::new(BTreeMap::new(), [])
         };
         Ok(Self(Arc::new(Inner {
             store: Store::new(&options.cache),
@@ -127,7 +128,7 @@ impl Assets {
     /// When it is not locked, or its packages cannot be had.
     pub fn files(&self, name: &str) -> Result<FileSet, Error> {
         let inner = &self.0;
-        let (lock, key) = self.settle(name, make::FILES)?;
+        let (lock, key) = self.settle(name, Kind::Files)?;
         let target = self.place(name, &key);
         let _lock = self.making(name, &key)?;
         if !target.exists() {
@@ -178,7 +179,7 @@ impl Assets {
         let old = if path.exists() {
             Lock::load(&path)?
         } else {
-            Lock::new([])
+            Lock::new(BTreeMap::new(), [])
         };
         let changes = changes(&old, &new);
         new.save(&path)?;
@@ -227,10 +228,12 @@ impl Assets {
 
     fn resolve(&self, apt: &Apt<'_>) -> Result<Lock, Error> {
         let mut packages = Vec::new();
+        let mut fingerprints = BTreeMap::new();
         for (name, definition) in Definition::load_all(&self.0.options.tree)? {
             packages.extend(apt.resolve(&name, &definition)?);
+            fingerprints.insert(name, definition.fingerprint(&self.0.debian));
         }
-        Ok(Lock::new(packages))
+        Ok(Lock::new(fingerprints, packages))
     }
 
     fn replace(&self, lock: Lock) {
@@ -254,8 +257,24 @@ impl Assets {
 
     /// The lock from which `name` will be made, and the key. Where nothing is made
     /// yet the packages are fetched first: that may replace some.
-    fn settle(&self, name: &str, making: &str) -> Result<(Arc<Lock>, String), Error> {
+    fn settle(&self, name: &str, kind: Kind) -> Result<(Arc<Lock>, String), Error> {
         let lock = self.lock();
+        let path = self.0.options.tree.join("products/base/sdk");
+        let path = path.join(format!("{name}.toml"));
+        if !path.exists() {
+            return Err(Error::Unlocked { name: name.into() });
+        }
+        let definition: Definition = definition::parse(&path)?;
+        if lock.definitions.get(name) != Some(&definition.fingerprint(&self.0.debian)) {
+            return Err(Error::Stale { path });
+        }
+        if definition.kind != kind {
+            return Err(Error::Kind { path });
+        }
+        let making = match kind {
+            Kind::System => make::SYSTEM,
+            Kind::Files => make::FILES,
+        };
         let key = lock.key(name, making)?;
         if self.place(name, &key).exists() {
             return Ok((lock, key));
@@ -350,13 +369,13 @@ impl Assets {
 
 impl Sdks for Assets {
     fn key(&self, name: &SdkName) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.settle(name.as_str(), make::SYSTEM)?.1)
+        Ok(self.settle(name.as_str(), Kind::System)?.1)
     }
 
     fn sdk(&self, name: &SdkName) -> Result<Sdk, Box<dyn std::error::Error + Send + Sync>> {
         let inner = &self.0;
         let name = name.as_str();
-        let (lock, key) = self.settle(name, make::SYSTEM)?;
+        let (lock, key) = self.settle(name, Kind::System)?;
         let target = self.place(name, &key);
         let _lock = self.making(name, &key)?;
         if !target.exists() {

@@ -25,6 +25,9 @@ const HEADER: &str = "\
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Lock {
     version: u32,
+    /// What the definitions said when the lock was made: a hash for each name.
+    #[serde(default)]
+    pub(crate) definitions: BTreeMap<String, String>,
     /// Sorted by name and version.
     #[serde(rename = "package", default)]
     pub packages: Vec<Package>,
@@ -68,7 +71,10 @@ impl Package {
 
 impl Lock {
     /// A lock of these packages, those found for several SDKs joined.
-    pub(crate) fn new(found: impl IntoIterator<Item = Package>) -> Self {
+    pub(crate) fn new(
+        definitions: BTreeMap<String, String>,
+        found: impl IntoIterator<Item = Package>,
+    ) -> Self {
         let mut packages = BTreeMap::<_, Package>::new();
         for package in found {
             let key = (
@@ -87,6 +93,7 @@ impl Lock {
         }
         Self {
             version: VERSION,
+            definitions,
             packages: packages.into_values().collect(),
         }
     }
@@ -173,11 +180,14 @@ mod tests {
     fn a_lock_survives_being_written_and_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
-        let lock = Lock::new([
-            package("b", "one"),
-            package("a", "one"),
-            package("a", "two"),
-        ]);
+        let lock = Lock::new(
+            BTreeMap::new(),
+            [
+                package("b", "one"),
+                package("a", "one"),
+                package("a", "two"),
+            ],
+        );
         lock.save(&path).unwrap();
         assert_eq!(Lock::load(&path).unwrap(), lock);
         assert_eq!(lock.packages.len(), 2);
@@ -187,18 +197,21 @@ mod tests {
 
     #[test]
     fn a_key_covers_its_own_packages_only() {
-        let lock = Lock::new([package("a", "one"), package("b", "two")]);
-        let more = Lock::new([
-            package("a", "one"),
-            package("b", "two"),
-            package("c", "two"),
-        ]);
+        let lock = Lock::new(BTreeMap::new(), [package("a", "one"), package("b", "two")]);
+        let more = Lock::new(
+            BTreeMap::new(),
+            [
+                package("a", "one"),
+                package("b", "two"),
+                package("c", "two"),
+            ],
+        );
         assert_eq!(lock.key("one", "x").unwrap(), more.key("one", "x").unwrap());
         assert_ne!(lock.key("two", "x").unwrap(), more.key("two", "x").unwrap());
         assert_ne!(lock.key("one", "x").unwrap(), lock.key("one", "y").unwrap());
         let mut other = package("a", "one");
         other.sha256 = "1".repeat(64);
-        let other = Lock::new([other]);
+        let other = Lock::new(BTreeMap::new(), [other]);
         assert_ne!(
             lock.key("one", "x").unwrap(),
             other.key("one", "x").unwrap()
