@@ -11,7 +11,7 @@ fi
 
 # A compile is reused only with the same compiler, arguments, sources and seed; the
 # seed is in a file that ccache does not know of by itself.
-export CCACHE_DIR=/cache/ccache CCACHE_MAXSIZE=4G CCACHE_DEPEND=1
+export CCACHE_DIR=/cache/ccache CCACHE_MAXSIZE=4G
 export CCACHE_EXTRAFILES=$PWD/scripts/basic/randstruct.seed
 CCACHE_COMPILERCHECK="string:$(dpkg-query --show --showformat '${Package}=${Version} ' \
   "clang$LLVM" "libclang-common$LLVM-dev" "libllvm${LLVM#-}*" "libclang-cpp${LLVM#-}")"
