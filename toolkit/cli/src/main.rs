@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+mod bench;
 mod build;
 mod check;
 mod clean;
@@ -59,6 +60,8 @@ struct Global {
 enum Command {
     /// Fetch, export, import or pin what a build takes from outside
     Assets(assets::Arguments),
+    /// Print figures beside their aims: boot times, build times, sizes
+    Bench(bench::Arguments),
     /// Build a product into out/<product>/
     Build(build::Arguments),
     /// Check formatting, lints, the arrows between rooms, dependencies, licences and docs
@@ -111,6 +114,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(&cli.global)?;
     match &cli.command {
         Command::Assets(arguments) => assets::run(arguments, &context),
+        Command::Bench(arguments) => bench::run(arguments, &context),
         Command::Build(arguments) => build::run(arguments, &context),
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Clean(arguments) => clean::run(arguments, &context),

@@ -19,6 +19,7 @@ mod disk;
 pub mod hostile;
 mod machine;
 mod monitor;
+pub mod peer;
 pub mod signs;
 mod terminal_text;
 mod times;

@@ -51,7 +51,7 @@ impl Milestone {
             Self::KernelStub => &["EFI stub: "],
             Self::Initramfs => &["bastide: initramfs started"],
             Self::EnteringCore => &[signs::ENTERING_CORE],
-            Self::Init => &["bastide: init started", "systemd[1]: systemd "],
+            Self::Init => &["bastide: init started", "Welcome to Debian"],
             Self::StatusPage => &[signs::PAGE],
             Self::Ready => &["bastide: ready", signs::LOGIN],
         }
