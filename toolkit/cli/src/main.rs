@@ -100,12 +100,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("bastide: {error:#}");
-            let interrupted = error.chain().any(|cause| {
-                let cause = cause.downcast_ref::<bastide_recipe::Error>();
-                matches!(cause, Some(bastide_recipe::Error::Interrupted))
-            });
             // 128 + SIGINT, as shells do.
-            ExitCode::from(if interrupted { 130 } else { 1 })
+            ExitCode::from(if bastide_recipe::interrupt::received() {
+                130
+            } else {
+                1
+            })
         }
     }
 }

@@ -50,10 +50,15 @@ pub fn guard() -> Guard {
 impl Guard {
     /// Whether a signal has come.
     pub fn interrupted(&self) -> bool {
-        FLAGS
-            .get()
-            .is_some_and(|flags| flags.received.load(Ordering::SeqCst))
+        received()
     }
+}
+
+/// Whether a signal came while any guard lived.
+pub fn received() -> bool {
+    FLAGS
+        .get()
+        .is_some_and(|flags| flags.received.load(Ordering::SeqCst))
 }
 
 impl Drop for Guard {
