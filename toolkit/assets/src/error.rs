@@ -112,6 +112,15 @@ pub enum Error {
         /// What the fetching program said last.
         output: String,
     },
+    /// The mirror serves something else than what is locked.
+    #[error(
+        "the mirror serves {} with another SHA-256 than the locked one: try another mirror, and do not trust this one",
+        list(packages)
+    )]
+    Corrupt {
+        /// Name, version and architecture of each.
+        packages: Vec<String>,
+    },
     /// A file does not have the locked hash.
     #[error("{} does not have the locked SHA-256 {expected} but {found}: do not trust where it came from", path.display())]
     Hash {
@@ -121,6 +130,12 @@ pub enum Error {
         expected: String,
         /// What it has.
         found: String,
+    },
+    /// A link or directory where a file should be.
+    #[error("{} is not a file: do not trust where it came from", path.display())]
+    NoFile {
+        /// Where.
+        path: PathBuf,
     },
     /// An archive lacks something that the lock names.
     #[error(

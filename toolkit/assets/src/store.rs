@@ -45,6 +45,12 @@ impl Store {
 
     /// Takes a file in, by renaming it, if it has the hash.
     pub(crate) fn accept(&self, file: &Path, sha256: &str, name: &str) -> Result<(), Error> {
+        let metadata = fs::symlink_metadata(file).map_err(Error::file("read", file))?;
+        if !metadata.is_file() {
+            return Err(Error::NoFile {
+                path: file.to_owned(),
+            });
+        }
         let found = sha256_of_file(file)?;
         if found != sha256 {
             return Err(Error::Hash {
@@ -131,11 +137,17 @@ impl Store {
         } else {
             "incomplete"
         });
+        if said.contains("Hash Sum mismatch") {
+            return Err(Error::Corrupt {
+                packages: missing.iter().map(|package| package.title()).collect(),
+            });
+        }
         let absent = |package: &&Package| {
             // Where apt says nothing of a missing file it could not ask.
+            const ABSENT: [&str; 3] = [" 404 ", "File not found", "No such file"];
             said.lines().any(|line| {
                 line.contains(package.path.as_str())
-                    && (line.contains("404") || line.contains("File not found"))
+                    && ABSENT.iter().any(|text| line.contains(text))
             })
         };
         if missing.iter().all(absent) {
@@ -168,6 +180,14 @@ fn shares<'lock>(packages: &[&'lock Package]) -> Vec<Vec<&'lock Package>> {
     shares.into_iter().map(|(_, share)| share).collect()
 }
 
+/// Apt makes a link for `file:`, but the mirror may not be there for ever.
+fn url(mirror: &str, path: &str) -> String {
+    match mirror.strip_prefix("file:") {
+        Some(directory) => format!("copy:{directory}/{path}"),
+        None => format!("{mirror}/{path}"),
+    }
+}
+
 /// Lets apt's own helper fetch: it knows this machine's proxies and methods.
 fn start(
     packages: &[&Package],
@@ -193,7 +213,7 @@ fn start(
             .find(|suite| suite.name == package.suite)
             .map_or(Archive::Main, |suite| suite.archive);
         command
-            .arg(format!("{}/{}", mirror.url(archive), package.path))
+            .arg(url(mirror.url(archive), &package.path))
             .arg(directory.join(package.file_name()))
             .arg(format!("SHA256:{}", package.sha256));
     }
