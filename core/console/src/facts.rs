@@ -11,6 +11,7 @@ use bastide_efi::{
     EFIVARFS, Signature, SignatureKind, Variable, VariableName, parse_signature_lists,
 };
 use bastide_ipc::init::Status;
+use rustix::system::uname;
 
 use crate::client;
 
@@ -76,7 +77,7 @@ impl Facts {
                 .into_iter()
                 .map(|register| (register, item(value_of(register))))
                 .collect(),
-            kernel: item(word("/proc/sys/kernel/osrelease")),
+            kernel: Ok(uname().release().to_string_lossy().into_owned()),
             lockdown: item(word("/sys/kernel/security/lockdown").and_then(|text| chosen(&text))),
             modules: item(word("/sys/kernel/security/lsm")),
             uptime: item(word("/proc/uptime").and_then(|text| whole_seconds(&text))),

@@ -129,6 +129,10 @@ impl Machine {
         let unshare = unshare()?;
         let root = tempfile::tempdir().expect("a folder");
         furnish(root.path(), services, programs);
+        Some(Self::start(root, &unshare))
+    }
+
+    fn start(root: tempfile::TempDir, unshare: &[&str]) -> Self {
         let script = format!(
             "set -eu; cd {root}; mount --rbind -o ro /usr host; mount -t tmpfs none etc; \
              for name in null zero; do mount --bind /dev/$name dev/$name; done; \
@@ -147,12 +151,12 @@ impl Machine {
             .stdin(Stdio::null())
             .spawn()
             .expect("started");
-        Some(Self {
+        Self {
             root,
             child,
             log,
             text: String::new(),
-        })
+        }
     }
 
     /// Collects the log until the machine is gone.
@@ -468,4 +472,23 @@ fn services_are_confined_supervised_and_stopped_whatever_they_do() {
         ],
     );
     assert!(!log.contains("cannot go on"), "{log}");
+}
+
+#[test]
+fn a_pid_one_that_cannot_go_on_says_why_and_reboots() {
+    let Some(unshare) = unshare() else {
+        return;
+    };
+    let root = tempfile::tempdir().expect("a folder");
+    furnish(root.path(), &[], &[]);
+    fs::remove_dir(root.path().join("usr/share/bastide/services")).expect("removed");
+    let log = Machine::start(root, &unshare).run();
+    in_order(
+        &log,
+        &[
+            "PID 1 cannot go on: cannot list /usr/share/bastide/services: ",
+            "No such file",
+            "; rebooting",
+        ],
+    );
 }
