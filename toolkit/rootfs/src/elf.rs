@@ -140,3 +140,33 @@ fn read(content: &[u8]) -> Result<Elf, object::Error> {
         .any(|name| name.starts_with("__") && name.ends_with("_chk"));
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_very_test_is_a_hardened_program() {
+        let path = std::env::current_exe().expect("path of the test");
+        let content = std::fs::read(&path).expect("content of the test");
+        assert!(is_elf(&content));
+        let elf = Elf::parse(&path, &content).expect("an ELF file");
+        assert!(
+            elf.interpreter
+                .as_deref()
+                .is_some_and(|loader| loader.contains("ld-linux"))
+        );
+        assert!(elf.needed.iter().any(|library| library == "libc.so.6"));
+        // What rustc does by itself on this platform.
+        assert!(elf.position_independent && elf.relro && elf.bind_now);
+        assert!(elf.stack_not_executable && !elf.writable_executable);
+        assert!(!elf.text_relocations && !elf.search_path && !elf.relocatable);
+    }
+
+    #[test]
+    fn rubbish_is_an_error_that_names_the_file() {
+        let error = Elf::parse(Path::new("usr/lib/rubbish"), b"\x7fELF rubbish");
+        let message = error.expect_err("no ELF file").to_string();
+        assert!(message.contains("usr/lib/rubbish"), "{message}");
+    }
+}

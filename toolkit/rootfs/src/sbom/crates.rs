@@ -73,16 +73,23 @@ pub(super) fn program(bill: &mut Bill, program: &Program, version: &str) -> Resu
     let linked = linked(&program.built.join("linked").join(&program.package))?;
 
     let reference = format!("bastide:program/{}@{version}", program.package);
-    bill.add(
-        &reference,
-        json!({
-            "type": "application",
-            "bom-ref": reference,
-            "name": program.package,
-            "version": version,
-            "hashes": [hash(&program.file)?],
-        }),
-    );
+    let own = metadata
+        .packages
+        .iter()
+        .find(|package| package.name == program.package)
+        .ok_or_else(|| Error::Missing {
+            what: format!("crate {}", program.package),
+            path: program.built.join("metadata.json"),
+        })?;
+    let mut component = json!({
+        "type": "application",
+        "bom-ref": reference,
+        "name": program.package,
+        "version": version,
+        "hashes": [hash(&program.file)?],
+    });
+    license(&mut component, own);
+    bill.add(&reference, component);
 
     let by_id: BTreeMap<&str, &MetadataPackage> = metadata
         .packages
@@ -143,11 +150,7 @@ fn component(
     if package.source.is_some() {
         component["purl"] = Value::String(purl);
     }
-    if let Some(licence) = &package.license {
-        // The old way of writing OR.
-        let expression = licence.replace('/', " OR ");
-        component["licenses"] = json!([{ "expression": expression }]);
-    }
+    license(&mut component, package);
     let locked = checksums
         .get(&(package.name.clone(), package.version.clone()))
         .ok_or_else(|| Error::CrateNotLocked {
@@ -158,6 +161,15 @@ fn component(
         component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
     }
     Ok(component)
+}
+
+/// States the licence that the crate's manifest gives.
+fn license(component: &mut Value, package: &MetadataPackage) {
+    if let Some(licence) = &package.license {
+        // The old way of writing OR.
+        let expression = licence.replace('/', " OR ");
+        component["licenses"] = json!([{ "expression": expression }]);
+    }
 }
 
 fn cargo_purl(name: &str, version: &str) -> String {
