@@ -131,10 +131,8 @@ impl World {
         if self.stop_requested {
             for (dependant, needs) in self.needs.iter().enumerate() {
                 let lives = self.alive.values().any(|owner| *owner == dependant);
-                // One that is on its way down with its lost need may still live.
-                let down = self.supervisor.services()[dependant].state == ServiceState::Stopping;
                 assert!(
-                    !needs.contains(&id.0) || !lives || down,
+                    !needs.contains(&id.0) || !lives,
                     "stops after what needs it"
                 );
             }
