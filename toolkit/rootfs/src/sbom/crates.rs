@@ -81,15 +81,15 @@ pub(super) fn program(bill: &mut Bill, program: &Program, version: &str) -> Resu
             what: format!("crate {}", program.package),
             path: program.built.join("metadata.json"),
         })?;
-    let mut component = json!({
+    let mut described = json!({
         "type": "application",
         "bom-ref": reference,
         "name": program.package,
         "version": version,
         "hashes": [hash(&program.file)?],
     });
-    license(&mut component, own);
-    bill.add(&reference, component);
+    license(&mut described, own);
+    bill.add(&reference, described);
 
     let by_id: BTreeMap<&str, &MetadataPackage> = metadata
         .packages
