@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use bastide_check::{arrows, manifest};
 
 use crate::context::Context;
-use crate::tools::CARGO_DENY;
+use crate::tools::{self, CARGO_DENY};
 
 /// Arguments of `check`.
 #[derive(clap::Args)]
@@ -18,34 +18,38 @@ pub struct Arguments {}
 /// # Errors
 /// When a check cannot be run at all.
 pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode> {
-    let cargo = |words: &[&str]| -> anyhow::Result<Vec<String>> {
-        let status = Command::new("cargo")
-            .args(words)
-            .current_dir(&context.tree)
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .status()
-            .context("running cargo")?;
+    let verdict = |mut command: Command| -> anyhow::Result<Vec<String>> {
+        let status = command.status().context("running cargo")?;
         Ok(match status.success() {
             true => Vec::new(),
-            false => vec![format!("cargo {} failed: {status}", words.join(" "))],
+            false => vec![format!("see above ({status})")],
         })
     };
     type Check<'a> = (&'a str, Box<dyn Fn() -> anyhow::Result<Vec<String>> + 'a>);
     let checks: Vec<Check<'_>> = vec![
-        ("format", Box::new(|| cargo(&["fmt", "--all", "--check"]))),
+        (
+            "format",
+            Box::new(|| {
+                let mut command = Command::new("cargo");
+                command
+                    .args(["fmt", "--all", "--check"])
+                    .current_dir(&context.tree);
+                verdict(command)
+            }),
+        ),
         (
             "clippy",
             Box::new(|| {
-                cargo(&[
-                    "clippy",
+                let mut command = tools::cargo(context, "clippy")?;
+                command.args([
                     "--quiet",
-                    "--locked",
                     "--workspace",
                     "--all-targets",
                     "--",
                     "-D",
                     "warnings",
-                ])
+                ]);
+                verdict(command)
             }),
         ),
         (
@@ -74,14 +78,16 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
         (
             "docs",
             Box::new(|| {
-                cargo(&[
-                    "doc",
-                    "--quiet",
-                    "--locked",
-                    "--workspace",
-                    "--no-deps",
-                    "--document-private-items",
-                ])
+                let mut command = tools::cargo(context, "doc")?;
+                command
+                    .args([
+                        "--quiet",
+                        "--workspace",
+                        "--no-deps",
+                        "--document-private-items",
+                    ])
+                    .env("RUSTDOCFLAGS", "-D warnings");
+                verdict(command)
             }),
         ),
     ];

@@ -2,11 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, ensure};
 use bastide_boot::{CommandLine, Geometry};
-use bastide_recipe::sha256_of_file;
 use bastide_vm::hostile;
 
 use crate::build::{self, Options};
@@ -14,6 +13,7 @@ use crate::context::Context;
 use crate::host;
 use crate::publish;
 use crate::run::Accel;
+use crate::tools::cargo;
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -108,28 +108,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
         }
     }
     scenarios(context, &line)
-}
-
-/// `cargo`, with the crates that `./bastide` unpacked, so that no network is needed.
-fn cargo(context: &Context, command: &str) -> anyhow::Result<Command> {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(&context.tree).args([command, "--locked"]);
-    // Where this program was built, most of what is needed is built already.
-    let program = std::env::current_exe().context("finding the path of this program")?;
-    if let Some(target) = program.parent().and_then(Path::parent)
-        && target.starts_with(&context.cache)
-    {
-        cargo.env("CARGO_TARGET_DIR", target);
-    }
-    let lock = sha256_of_file(&context.tree.join("Cargo.lock"))?;
-    let crates = context.cache.join("crates").join(lock);
-    if crates.is_dir() {
-        cargo.arg("--offline");
-        cargo.args(["--config", "source.crates-io.replace-with='bastide'"]);
-        let directory = format!("source.bastide.directory='{}'", crates.display());
-        cargo.args(["--config", &directory]);
-    }
-    Ok(cargo)
 }
 
 /// Runs the unit tests of the whole workspace and counts them.

@@ -1,9 +1,10 @@
-//! Tools of the developer that no Debian package has: built from crates.io, once, into the cache.
+//! Cargo, and tools of the developer that no Debian package has.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use bastide_recipe::sha256_of_file;
 
 use crate::context::Context;
 
@@ -64,4 +65,29 @@ impl Tool {
         );
         Ok(program)
     }
+}
+
+/// `cargo`, with the crates that `./bastide` unpacked, so that no network is needed.
+///
+/// # Errors
+/// When this program or the lock file cannot be found.
+pub fn cargo(context: &Context, command: &str) -> anyhow::Result<Command> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(&context.tree).args([command, "--locked"]);
+    // Where this program was built, most of what is needed is built already.
+    let program = std::env::current_exe().context("finding the path of this program")?;
+    if let Some(target) = program.parent().and_then(Path::parent)
+        && target.starts_with(&context.cache)
+    {
+        cargo.env("CARGO_TARGET_DIR", target);
+    }
+    let lock = sha256_of_file(&context.tree.join("Cargo.lock"))?;
+    let crates = context.cache.join("crates").join(lock);
+    if crates.is_dir() {
+        cargo.arg("--offline");
+        cargo.args(["--config", "source.crates-io.replace-with='bastide'"]);
+        let directory = format!("source.bastide.directory='{}'", crates.display());
+        cargo.args(["--config", &directory]);
+    }
+    Ok(cargo)
 }
