@@ -68,7 +68,7 @@ impl Facts {
     pub fn read() -> Self {
         Self {
             product: item(product()),
-            status: item(client::status().map_err(Error::from)),
+            status: status(),
             secure_boot: item(secure_boot()),
             platform_key: item(certificates(VariableName::PLATFORM_KEY)),
             allowed_keys: item(certificates(VariableName::ALLOWED)),
@@ -80,10 +80,30 @@ impl Facts {
             kernel: Ok(uname().release().to_string_lossy().into_owned()),
             lockdown: item(word("/sys/kernel/security/lockdown").and_then(|text| chosen(&text))),
             modules: item(word("/sys/kernel/security/lsm")),
-            uptime: item(word("/proc/uptime").and_then(|text| whole_seconds(&text))),
-            load: item(word("/proc/loadavg").map(|text| averages(&text))),
+            uptime: uptime(),
+            load: load(),
         }
     }
+
+    /// Reads what changes by itself. The rest asks firmware and the TPM, which are
+    /// slow and have better to do than to answer every few seconds.
+    pub fn renew(&mut self) {
+        self.status = status();
+        self.uptime = uptime();
+        self.load = load();
+    }
+}
+
+fn status() -> Item<Status> {
+    item(client::status().map_err(Error::from))
+}
+
+fn uptime() -> Item<u64> {
+    item(word("/proc/uptime").and_then(|text| whole_seconds(&text)))
+}
+
+fn load() -> Item<String> {
+    item(word("/proc/loadavg").map(|text| averages(&text)))
 }
 
 fn item<T>(result: Result<T>) -> Item<T> {

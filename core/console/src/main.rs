@@ -49,6 +49,9 @@ const SEQUENCE: Duration = Duration::from_millis(100);
 /// How often the facts are read while services are starting or stopping.
 const SOON: Duration = Duration::from_millis(250);
 
+/// How often everything is read, firmware and TPM included.
+const ALL: Duration = Duration::from_secs(60);
+
 /// How long a question waits for its answer, and a message stays.
 const MESSAGE: Duration = Duration::from_secs(20);
 
@@ -132,7 +135,8 @@ impl Session {
     fn converse(&mut self, signals: &SignalFd, notifier: &Notifier) -> Result<()> {
         let mut keys = Keys::default();
         let mut read_at = Instant::now();
-        let mut message_at = Instant::now();
+        let mut read_all_at = read_at;
+        let mut message_at = read_at;
         loop {
             let next_read = read_at + self.pace();
             let mut until = next_read;
@@ -170,7 +174,12 @@ impl Session {
             }
             if Instant::now() >= next_read {
                 read_at = Instant::now();
-                self.facts = Facts::read();
+                if read_all_at.elapsed() >= ALL {
+                    read_all_at = read_at;
+                    self.facts = Facts::read();
+                } else {
+                    self.facts.renew();
+                }
                 self.show(self.console == Console::Screen)?;
                 notifier.tell("WATCHDOG=1");
             }
@@ -259,7 +268,7 @@ impl Session {
                 let refusal =
                     refusal.map(|error| text::safe(&format!("{:#}", anyhow::Error::from(error))));
                 self.dialogue.stop_answered(refusal.as_deref());
-                self.facts = Facts::read();
+                self.facts.renew();
                 self.show(false)
             }
         }
