@@ -1,6 +1,6 @@
 //! The stage between PID 1 and a service's program.
 //!
-//! PID 1 starts itself anew with [`STAGE_ARGUMENT`]; this process reads its
+//! PID 1 starts itself anew with [`crate::settings::STAGE_ARGUMENT`]; this process reads its
 //! settings, takes everything away from itself that the service does not get, and
 //! becomes the service's program. It is a process of its own, and not a hook
 //! between fork and exec, because it then may allocate and report errors like any
