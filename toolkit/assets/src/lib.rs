@@ -101,6 +101,9 @@ impl Assets {
         let lock = if path.exists() {
             let adapted = adapted_path(&options)?;
             if !options.locked && adapted.exists() {
+                let text = "notice: some packages of bastide.lock are no longer served; \
+                    their replacements are used (relock to keep them)";
+                Progress::new().note(text);
                 Lock::load(&adapted)?
             } else {
                 Lock::load(&path)?

@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use bastide_recipe::execute;
 use bastide_recipe::files::{self, Scratch};
 use bastide_recipe::progress::Progress;
+use bastide_recipe::{execute, interrupt};
 use serde::{Deserialize, Serialize};
 
 use crate::definition::Debian;
@@ -68,6 +68,23 @@ pub struct PackageFiles {
 
 /// Makes the SDK `name` at `target` (which must not exist).
 pub(crate) fn system(
+    name: &str,
+    cache: &Path,
+    debian: &Debian,
+    store: &Store,
+    packages: &[&Package],
+    target: &Path,
+) -> Result<(), Error> {
+    let guard = interrupt::guard();
+    let made = install(name, cache, debian, store, packages, target);
+    if guard.interrupted() {
+        // Whatever program the signal ended, and whatever that program said.
+        return Err(bastide_recipe::Error::Interrupted.into());
+    }
+    made
+}
+
+fn install(
     name: &str,
     cache: &Path,
     debian: &Debian,

@@ -15,7 +15,9 @@ use crate::hash::Memo;
 use crate::key::Identified;
 use crate::progress::Progress;
 use crate::sandbox::{Bind, Spec, Usage};
-use crate::{Error, SdkName, Source, Step, StepKey, StepOutput, execute, files, hash, key};
+use crate::{
+    Error, SdkName, Source, Step, StepKey, StepOutput, execute, files, hash, interrupt, key,
+};
 
 /// 2026-01-01: the time that steps are told is now, unless configured otherwise.
 const EPOCH: u64 = 1_767_225_600;
@@ -239,6 +241,8 @@ impl Engine {
         inputs: &[Identified<'_>],
         entry: &Path,
     ) -> Result<StepOutput, Error> {
+        // From here on there is something to tidy up.
+        let _guard = interrupt::guard();
         let cache = &self.configuration.cache;
         let scratch = Scratch::new(&cache.join("tmp"), &step.name)?;
         let spec = self.prepare(step, sdk, inputs, scratch.path())?;

@@ -83,14 +83,23 @@ impl Bench {
     }
 
     pub fn builder_in(&self, cache: &Path) -> Builder {
-        let helper = OsString::from(env!("CARGO_BIN_EXE_bastide-sandbox"));
-        let sdk = HostSdk(self.path("sdk"));
-        Engine::builder(cache, vec![helper], Box::new(sdk))
+        builder(self.directory.path(), cache)
     }
 
     pub fn engine(&self) -> Engine {
         self.builder().build()
     }
+}
+
+fn builder(place: &Path, cache: &Path) -> Builder {
+    let helper = OsString::from(env!("CARGO_BIN_EXE_bastide-sandbox"));
+    let sdk = HostSdk(place.join("sdk"));
+    Engine::builder(cache, vec![helper], Box::new(sdk))
+}
+
+/// The engine of a bench at that place, from another process.
+pub fn engine_in(place: &Path) -> Engine {
+    builder(place, &place.join("cache")).build()
 }
 
 /// A step of the test SDK.

@@ -1,14 +1,12 @@
 //! How the engine keeps, finds and replaces outputs.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::support::{Bench, step};
 use bastide_recipe::{Error, Input, Source, Variation};
-use support::{Bench, step};
 
 #[test]
 fn an_unchanged_step_is_not_run_again() {

@@ -1,11 +1,9 @@
 //! What a step can and cannot do, tried from inside.
 
-mod support;
-
 use std::fs;
 
+use crate::support::{Bench, step};
 use bastide_recipe::{Error, Input, Source};
-use support::{Bench, step};
 
 /// Runs a script, which must succeed, and gives what it wrote to `/out/said`.
 fn said(bench: &Bench, script: &str, inputs: Vec<Input>) -> String {
