@@ -15,6 +15,7 @@ mod check;
 mod clean;
 mod context;
 mod host;
+mod keys;
 mod manual;
 mod publish;
 mod reproduce;
@@ -68,6 +69,8 @@ enum Command {
     Check(check::Arguments),
     /// Remove what was built (the cache of assets and keys stays unless asked)
     Clean(clean::Arguments),
+    /// Make the owner's keys, or show their fingerprints
+    Keys(keys::Arguments),
     /// Shell completion and man pages
     Manual(manual::Arguments),
     /// Build twice under different circumstances and compare every artefact
@@ -118,6 +121,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Build(arguments) => build::run(arguments, &context),
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Clean(arguments) => clean::run(arguments, &context),
+        Command::Keys(arguments) => keys::run(arguments, &context),
         Command::Manual(arguments) => manual::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments, &context),
         Command::Run(arguments) => run::run(arguments, &context),
