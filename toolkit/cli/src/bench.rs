@@ -88,7 +88,7 @@ fn boot(
     let options = Options::default();
     let built = build::build_product(context, product, &options)?.directory;
     let assets = build::assets(context, false)?;
-    let engine = build::engine(context, &assets, &options)?;
+    let engine = build::engine(context, &assets, &options);
     let peer_disk = peer_disk(&engine, context, &built)?;
     let firmware = Firmware {
         code: built.join("OVMF_CODE.fd"),

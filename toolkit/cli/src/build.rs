@@ -93,7 +93,7 @@ pub fn build_product(
     let wanted = Wanted::read(&layers)?;
     let keys = development_keys(context)?;
     let assets = assets(context, options.locked)?;
-    let engine = engine(context, &assets, options)?;
+    let engine = engine(context, &assets, options);
     let (directory, key) = assets.crates()?;
     let crates = VendoredCrates { directory, key };
     let core = assets.files(CORE_PACKAGES)?;
@@ -182,18 +182,13 @@ pub fn assets(context: &Context, locked: bool) -> anyhow::Result<Assets> {
 }
 
 /// The engine that runs steps, with this program as the helper that enters the sandbox.
-///
-/// # Errors
-/// When the path of this program cannot be found.
-pub fn engine(context: &Context, assets: &Assets, options: &Options) -> anyhow::Result<Engine> {
-    let program = std::env::current_exe().context("finding the path of this program")?;
-    let helper: Vec<OsString> = vec![program.into(), "__sandbox".into()];
-    Ok(
-        Engine::builder(&context.cache, helper, Box::new(assets.clone()))
-            .variation(options.variation.clone())
-            .declared_caches(options.declared_caches)
-            .build(),
-    )
+pub fn engine(context: &Context, assets: &Assets, options: &Options) -> Engine {
+    // This very program, though another build replace its file meanwhile.
+    let helper: Vec<OsString> = vec!["/proc/self/exe".into(), "__sandbox".into()];
+    Engine::builder(&context.cache, helper, Box::new(assets.clone()))
+        .variation(options.variation.clone())
+        .declared_caches(options.declared_caches)
+        .build()
 }
 
 /// The Debian package that the kernel is compiled from.

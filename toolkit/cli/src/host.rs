@@ -53,6 +53,13 @@ pub const RUN: &[Need] = &[
     need("swtpm", "swtpm", "is that machine's TPM"),
 ];
 
+/// What the tests need beside.
+pub const TEST: &[Need] = &[need(
+    "gpg",
+    "gnupg",
+    "signs the small archive on which fetching is tried",
+)];
+
 /// Makes sure that this machine can build.
 ///
 /// # Errors

@@ -32,7 +32,7 @@ use context::Context;
 
 /// Builds, runs, tests and checks Bastide.
 #[derive(Parser)]
-#[command(name = "bastide", version, max_term_width = 100)]
+#[command(name = "bastide", bin_name = "bastide", version, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -64,9 +64,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
     if arguments.list {
         return scenarios(context, &["--list".to_owned()]);
     }
-    if !arguments.quick {
-        host::require(&[host::RUN], context.yes)?;
-    }
+    let more: &[_] = if arguments.quick { &[] } else { host::RUN };
+    host::require(&[host::TEST, more], context.yes)?;
     // Asked for before the long wait: a wrong --accel should not cost one.
     arguments.accel.choose()?;
     let unit = if arguments.names.is_empty() {
@@ -164,7 +163,7 @@ fn is_routine(line: &str) -> bool {
 /// What the attacker brings, made in the image SDK.
 fn materials(context: &Context, built: &Path, options: &Options) -> anyhow::Result<PathBuf> {
     let assets = build::assets(context, options.locked)?;
-    let engine = build::engine(context, &assets, options)?;
+    let engine = build::engine(context, &assets, options);
     let file = built.join("cmdline");
     let line = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
     let geometry = Geometry::new(CommandLine::parse(&line)?.hash_offset);
