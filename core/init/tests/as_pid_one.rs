@@ -3,6 +3,7 @@
 //!
 //! Needs to be root, or an ordinary user whom /etc/subuid gives uids; otherwise it
 //! says that it was skipped, or fails if `BASTIDE_TEST_NAMESPACES=required`.
+#![forbid(unsafe_code)]
 
 use std::fs::{self, File, Permissions};
 use std::io::Read;

@@ -1,4 +1,5 @@
 //! How `extends` merges, and how it fails.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! Every sample of the formats, good and bad. A bad one says on its first line
 //! what the error must contain: `# expect: LINE KEY TEXT`.
+#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The interface files and the Rust types say the same, and an independent
 //! parser of the interface language reads the files.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

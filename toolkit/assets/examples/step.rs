@@ -1,6 +1,7 @@
 //! Makes an SDK and runs a script in it, to try out what a step will find:
 //! `cargo run -p bastide-assets --example step -- CACHE SDK SCRIPT`. Needs the
 //! sandbox helper: `cargo build -p bastide-recipe`.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::error::Error;

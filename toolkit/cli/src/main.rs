@@ -63,7 +63,7 @@ enum Command {
     Assets(assets::Arguments),
     /// Print figures beside their aims: boot times, build times, sizes
     Bench(bench::Arguments),
-    /// Build a product into out/<product>/
+    /// Build a product into `out/`, in a directory of its name
     Build(build::Arguments),
     /// Check formatting, lints, the arrows between rooms, dependencies, licences and docs
     Check(check::Arguments),

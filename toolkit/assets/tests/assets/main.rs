@@ -1,4 +1,5 @@
 //! Assets against a small archive made for the purpose.
+#![forbid(unsafe_code)]
 
 mod exchange;
 mod mirror;
