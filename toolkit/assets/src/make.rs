@@ -128,6 +128,8 @@ fn install(
         .arg(format!("--architectures={}", debian.architecture))
         .arg(format!("--include={}", names.join(",")))
         .arg("--aptopt=APT::Install-Recommends \"false\"")
+        // A half-made SDK is thrown away whole: no need to wait for the disk.
+        .arg("--dpkgopt=force-unsafe-io")
         .args(LEFT_OUT.map(|option| format!("--dpkgopt={option}")))
         .arg(&debian.release)
         .arg(&archive)
