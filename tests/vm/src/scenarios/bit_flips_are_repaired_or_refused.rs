@@ -47,7 +47,7 @@ fn run(bench: &Bench) -> Result<()> {
                 );
                 machine.console().send(" ")?;
                 expect_up(&machine, &root_hash).with_context(|| format!("seed {seed}"))?;
-                if seen.text.contains("repaired:") {
+                if seen.text.contains("repaired (corrected blocks: ") {
                     "repaired"
                 } else {
                     "unaffected"

@@ -1,4 +1,4 @@
-//! One data block and one hash block that the boot reads are spoilt at once.
+//! First a data block that the boot reads is spoilt, then a block of the hash tree.
 
 use anyhow::{Context, Result, ensure};
 
@@ -9,24 +9,33 @@ use crate::scenario::{Class, Scenario};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "single_core_corruption_is_repaired",
-    claim: "A corrupted data block and a corrupted hash block are repaired, the repair is logged, and \
+    claim: "A corrupted data block, and a corrupted hash block, is repaired, the repair is logged, and \
             the machine comes up.",
     class: Class::Default,
     run,
 };
 
 fn run(bench: &Bench) -> Result<()> {
-    let disk = bench.copy_disk("corrupted")?;
+    for name in ["data-block", "hash-block"] {
+        repaired(bench, name).with_context(|| format!("with a corrupted {name}"))?;
+    }
+    Ok(())
+}
+
+fn repaired(bench: &Bench, name: &str) -> Result<()> {
+    let disk = bench.copy_disk(name)?;
     let core = CoreArea::new(bench, &disk)?;
     let block = *core.init_blocks()?.first().context("PID 1 has no blocks")?;
-    core.invert_block(core.data_block(block))?;
-    core.invert_block(core.leaf_hash_block(block))?;
+    core.invert_block(match name {
+        "data-block" => core.data_block(block),
+        _ => core.leaf_hash_block(block),
+    })?;
 
-    let machine = start(&bench.machine("machine").disk(disk.disk()))?;
+    let machine = start(&bench.machine(name).disk(disk.disk()))?;
     let page = expect_up(&machine, &bench.root_hash()?)?;
     let shown = machine.console().text();
     ensure!(
-        shown.contains("repaired:") && shown.contains("blocks corrected"),
+        shown.contains("repaired:") && shown.contains("corrected"),
         "the repair was not logged"
     );
     let verity = page.line("repaired")?;
