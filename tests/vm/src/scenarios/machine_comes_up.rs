@@ -25,7 +25,7 @@ fn run(bench: &Bench) -> Result<()> {
         page.shows_digits(&owner.to_string()),
         "the status page does not show the owner's fingerprint {owner}"
     );
-    let lockdown = page.line("lockdown")?;
+    let lockdown = page.line("kernel ")?;
     ensure!(lockdown.contains("confidentiality"), "the kernel is not locked down: {lockdown}");
     page.line("tpm")?;
     let expected = crate::measurement::pcr11(&crate::bench::read(&bench.image("bastide.efi"))?)?;
