@@ -185,12 +185,12 @@ fn print_boot(systems: &[System; 2], accelerator: Accelerator, runs: usize) {
     );
     line(
         "boot loader to kernel",
-        &|_, times| times.between(Milestone::BootLoader, Milestone::KernelStub),
+        &|_, times| times.between(Milestone::BootLoader, Milestone::Kernel),
         "",
     );
     line(
         "kernel to first process",
-        &|system, times| times.between(Milestone::KernelStub, system.first_process),
+        &|system, times| times.between(Milestone::Kernel, system.first_process),
         "",
     );
     line(
@@ -199,8 +199,8 @@ fn print_boot(systems: &[System; 2], accelerator: Accelerator, runs: usize) {
         "aim: ratio at most 0.15",
     );
     println!(
-        "kernel: its stub's last word before it is entered; first process: the initramfs here, \
-         systemd's welcome there (it has no initramfs); ready: the status page, the login prompt"
+        "first process: the initramfs here, systemd's welcome there (it has no initramfs); \
+         ready: the status page, the login prompt"
     );
 }
 

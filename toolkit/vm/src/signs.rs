@@ -25,7 +25,7 @@ pub const NOTHING_BOOTS: &str = "No bootable option or device was found";
 pub const PANIC: &str = "Kernel panic";
 
 /// Texts that prove that a kernel was started.
-pub const KERNEL_RUNS: &[&str] = &["EFI stub: ", "bastide: "];
+pub const KERNEL_RUNS: &[&str] = &["EFI stub: ", "Linux version ", "bastide: "];
 
 /// Texts that say that no page will come.
 pub const NO_PAGE: &[&str] = &[REFUSED, NOTHING_BOOTS, PANIC, DEGRADED];

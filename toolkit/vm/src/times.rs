@@ -13,10 +13,8 @@ pub enum Milestone {
     Firmware,
     /// The firmware starts the boot loader.
     BootLoader,
-    /// The kernel's EFI stub speaks.
-    KernelStub,
-    /// The kernel's clock starts.
-    KernelEntry,
+    /// The kernel is entered: its clock starts.
+    Kernel,
     /// The initramfs runs.
     Initramfs,
     /// The Core is verified and about to be entered.
@@ -31,11 +29,10 @@ pub enum Milestone {
 
 impl Milestone {
     /// All of them, in order of time.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::Firmware,
         Self::BootLoader,
-        Self::KernelStub,
-        Self::KernelEntry,
+        Self::Kernel,
         Self::Initramfs,
         Self::EnteringCore,
         Self::Init,
@@ -46,9 +43,9 @@ impl Milestone {
     /// The text that shows it; none for what is computed.
     fn markers(self) -> &'static [&'static str] {
         match self {
-            Self::Firmware | Self::KernelEntry => &[],
+            Self::Firmware => &[],
             Self::BootLoader => &["BdsDxe: starting"],
-            Self::KernelStub => &["EFI stub: "],
+            Self::Kernel => &["EFI stub: ", "Linux version "],
             Self::Initramfs => &["bastide: initramfs started"],
             Self::EnteringCore => &[signs::ENTERING_CORE],
             Self::Init => &["bastide: init started", "Welcome to Debian"],
@@ -63,8 +60,7 @@ impl fmt::Display for Milestone {
         formatter.pad(match self {
             Self::Firmware => "firmware speaks",
             Self::BootLoader => "boot loader started",
-            Self::KernelStub => "kernel loaded and verified",
-            Self::KernelEntry => "kernel entered",
+            Self::Kernel => "kernel entered",
             Self::Initramfs => "initramfs started",
             Self::EnteringCore => "Core verified, entering it",
             Self::Init => "PID 1 started",
@@ -88,7 +84,9 @@ impl BootTimes {
                     .iter()
                     .find(|line| !line.text.trim().is_empty())
                     .map(|line| line.at),
-                Milestone::KernelEntry => kernel_entry(lines),
+                Milestone::Kernel => {
+                    kernel_entry(lines).or_else(|| first_marker(lines, milestone.markers()))
+                }
                 other => first_marker(lines, other.markers()),
             };
             if let Some(at) = at {
@@ -146,20 +144,20 @@ fn first_marker(lines: &[Line], markers: &[&str]) -> Option<Duration> {
 /// a line's arrival and the time printed in front of it.
 ///
 /// On a busy host an emulated kernel misjudges its processor's speed, and its clock
-/// runs several times too fast. Such a clock dates its own start before the stub
-/// spoke, which shows it up; then there is no answer.
+/// runs several times too fast. Such a clock dates its own start before the boot
+/// loader's, which shows it up; then there is no answer.
 fn kernel_entry(lines: &[Line]) -> Option<Duration> {
     let entry = lines
         .iter()
         .filter_map(|line| Some((line.at, kernel_clock(&line.text)?)))
         .map(|(at, clock)| at.saturating_sub(clock))
         .min()?;
-    let stub = lines
+    let before = lines
         .iter()
         .rev()
-        .find(|line| line.text.contains("EFI stub: "))
+        .find(|line| line.text.contains("EFI stub: ") || line.text.contains("BdsDxe: starting"))
         .map_or(Duration::ZERO, |line| line.at);
-    (entry >= stub).then_some(entry)
+    (entry >= before).then_some(entry)
 }
 
 /// The kernel's own time stamp: `[    1.234567] text`.
@@ -192,10 +190,7 @@ mod tests {
             line(19_000, "[    2.500000] bastide: ready"),
         ]);
         assert_eq!(times.at(Milestone::Firmware), Some(Duration::from_secs(10)));
-        assert_eq!(
-            times.at(Milestone::KernelEntry),
-            Some(Duration::from_secs(15))
-        );
+        assert_eq!(times.at(Milestone::Kernel), Some(Duration::from_secs(15)));
         // Printed late, dated by the kernel: entry + 2.5 s.
         assert_eq!(
             times.at(Milestone::Ready),
@@ -211,11 +206,15 @@ mod tests {
     #[test]
     fn a_clock_that_runs_too_fast_is_not_believed() {
         let times = BootTimes::from_lines(&[
+            line(16_300, "BdsDxe: starting Boot0001"),
             line(25_600, "EFI stub: UEFI Secure Boot is enabled."),
             line(34_400, "[   31.704673] bastide: initramfs started"),
             line(34_420, "[   31.725863] bastide: ready"),
         ]);
-        assert_eq!(times.at(Milestone::KernelEntry), None);
+        assert_eq!(
+            times.at(Milestone::Kernel),
+            Some(Duration::from_millis(25_600))
+        );
         assert_eq!(
             times.at(Milestone::Ready),
             Some(Duration::from_millis(34_420))

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bastide_vm::signs::KERNEL_RUNS;
 use bastide_vm::{ExpectError, Machine};
 
 use crate::bench::{Bench, PATIENCE, start};
@@ -71,7 +72,7 @@ pub fn add_entry(disk: &DiskCopy, addon: &[u8]) -> Result<()> {
 /// on the keyboard, until the kernel runs.
 fn hammer(machine: &mut Machine) -> Result<()> {
     for round in 0..2_000 {
-        match machine.console().expect("EFI stub: ", Duration::from_millis(100)) {
+        match machine.console().expect_any(KERNEL_RUNS, &[], Duration::from_millis(100)) {
             Ok(_) => {
                 ensure!(round > 10, "the kernel ran before a key could be pressed");
                 return Ok(());

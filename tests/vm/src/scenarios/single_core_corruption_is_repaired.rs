@@ -35,7 +35,7 @@ fn repaired(bench: &Bench, name: &str) -> Result<()> {
     let page = expect_up(&machine, &bench.root_hash()?)?;
     let shown = machine.console().text();
     ensure!(
-        shown.contains("repaired:") && shown.contains("corrected"),
+        shown.contains("bastide: core on vda2 repaired"),
         "the repair was not logged"
     );
     let verity = page.line("repaired")?;
