@@ -236,7 +236,8 @@ fn core(sheet: &mut Sheet, status: &Item<Status>) {
                 more => format!("{more} blocks repaired"),
             };
             let (text, style) = match (core.verified, core.corrected_blocks) {
-                (false, _) => ("CORRUPTED", Style::Bad),
+                // Never worse than damaged: what is not repaired cannot be read.
+                (false, _) => ("DAMAGED", Style::Bad),
                 (true, 0) => ("genuine", Style::Good),
                 (true, _) => ("genuine", Style::Notice),
             };

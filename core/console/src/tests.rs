@@ -182,7 +182,7 @@ fn bad_news_is_marked() {
         "State        [degraded]",
         "Service      console-serial failed: exit status 1",
         "Secure Boot  OFF",
-        "Verity       CORRUPTED on vda2, 3 blocks repaired",
+        "Verity       DAMAGED on vda2, 3 blocks repaired",
         "Refused      vdb2: another root hash",
         "Last failure no Core found",
         "Kernel       7.3.4, lockdown none",

@@ -173,7 +173,9 @@ pub struct Core {
     pub root_hash: String,
     /// Kernel name of its partition.
     pub device: String,
-    /// Whether the kernel has found everything read so far to be genuine.
+    /// Whether all blocks read so far were genuine, or repaired at the first attempt.
+    /// The kernel does not say whether a later attempt repaired the others (dm-verity's
+    /// status `C`); if none did, they cannot be read.
     pub verified: bool,
     /// Blocks that error correction has repaired since the boot.
     pub corrected_blocks: u64,
