@@ -7,7 +7,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     if CommandLine::parse(bytes).is_ok() {
         assert_eq!(
-            bytes.windows(13).filter(|window| window == b"bastide.core=").count(),
+            bytes
+                .windows(13)
+                .filter(|window| window == b"bastide.core=")
+                .count(),
             1,
             "accepted with more than one Core"
         );

@@ -16,6 +16,9 @@ fuzz_target!(|bytes: &[u8]| {
     let _times = time_microseconds(variable.data);
     let _partition = partition_uuid(variable.data);
     let told = decode_failure(variable.data);
-    assert!(told.chars().all(|letter| !letter.is_control()), "a terminal would obey it");
+    assert!(
+        told.chars().all(|letter| !letter.is_control()),
+        "a terminal would obey it"
+    );
     assert!(encode_failure(&told).len() <= LONGEST_FAILURE);
 });

@@ -25,6 +25,8 @@ pub struct Places {
     pub materials: PathBuf,
     /// The owner's keys; only certificates are read.
     pub keys: PathBuf,
+    /// The fuzz targets as programs, when campaigns were asked for.
+    pub fuzzers: Option<PathBuf>,
     /// Where failures leave their records and campaigns their reports.
     pub reports: PathBuf,
 }
@@ -63,6 +65,12 @@ impl Bench {
     /// A file that the build made.
     pub fn image(&self, name: &str) -> PathBuf {
         self.places.images.join(name)
+    }
+
+    /// The directory of the fuzz targets.
+    pub fn fuzzers(&self) -> Result<&Path> {
+        let directory = self.places.fuzzers.as_deref();
+        directory.context("no --fuzzers: the fuzz targets were not built")
     }
 
     /// Where reports go.

@@ -44,6 +44,9 @@ struct Arguments {
     /// The owner's keys, of which only certificates are read
     #[arg(long, required_unless_present = "list")]
     keys: Option<PathBuf>,
+    /// The fuzz targets as programs, for the campaign that runs them
+    #[arg(long)]
+    fuzzers: Option<PathBuf>,
     /// Where failures leave their records and campaigns their reports
     #[arg(long, required_unless_present = "list")]
     reports: Option<PathBuf>,
@@ -108,6 +111,7 @@ fn work(arguments: Arguments) -> Result<ExitCode> {
             images,
             materials,
             keys,
+            fuzzers: arguments.fuzzers,
             reports,
         },
         accelerator: choose_accelerator(choice)?,

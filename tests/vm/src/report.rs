@@ -16,7 +16,7 @@ pub struct Report {
     campaign: &'static str,
     seed: u64,
     seconds: f64,
-    counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<String, u64>,
     rounds: Vec<(u64, &'static str)>,
     #[serde(skip)]
     started: Instant,
@@ -36,8 +36,13 @@ impl Report {
     }
 
     /// Counts one more of `what`.
-    pub fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+    pub fn count(&mut self, what: &str) {
+        self.add(what, 1);
+    }
+
+    /// Counts `number` more of `what`.
+    pub fn add(&mut self, what: &str, number: u64) {
+        *self.counts.entry(what.to_owned()).or_default() += number;
     }
 
     /// Keeps how the round of `seed` ended.

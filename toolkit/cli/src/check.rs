@@ -4,8 +4,9 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use bastide_check::{arrows, manifest};
+use bastide_check::{arrows, links, manifest};
 
+use crate::book;
 use crate::context::Context;
 use crate::tools::{self, CARGO_DENY};
 
@@ -76,7 +77,7 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
             }),
         ),
         (
-            "docs",
+            "docs of the code",
             Box::new(|| {
                 let mut command = tools::cargo(context, "doc")?;
                 command
@@ -88,6 +89,18 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
                     ])
                     .env("RUSTDOCFLAGS", "-D warnings");
                 verdict(command)
+            }),
+        ),
+        (
+            "links in documents",
+            Box::new(|| Ok(links::violations(&context.tree)?)),
+        ),
+        (
+            "book, spelling",
+            Box::new(|| match book::make(context) {
+                Ok(_) => Ok(Vec::new()),
+                // A step that failed has told why already.
+                Err(error) => Ok(vec![format!("{error:#}")]),
             }),
         ),
     ];

@@ -60,6 +60,9 @@ pub const TEST: &[Need] = &[need(
     "signs the small archive on which fetching is tried",
 )];
 
+/// What the fuzz targets need beside: libFuzzer is C++.
+pub const FUZZ: &[Need] = &[need("c++", "g++", "compiles libFuzzer")];
+
 /// Makes sure that this machine can build.
 ///
 /// # Errors

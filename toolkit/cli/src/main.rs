@@ -10,10 +10,12 @@
 
 mod assets;
 mod bench;
+mod book;
 mod build;
 mod check;
 mod clean;
 mod context;
+mod fuzz;
 mod host;
 mod keys;
 mod manual;

@@ -10,6 +10,7 @@ use bastide_vm::hostile;
 
 use crate::build::{self, Options};
 use crate::context::Context;
+use crate::fuzz;
 use crate::host;
 use crate::publish;
 use crate::run::Accel;
@@ -49,6 +50,19 @@ pub struct Arguments {
     locked: bool,
 }
 
+impl Arguments {
+    /// Whether the campaign of the fuzz targets is among what will run.
+    fn fuzzes(&self) -> bool {
+        if self.names.is_empty() {
+            self.long
+        } else {
+            self.names
+                .iter()
+                .any(|name| fuzz::CAMPAIGN.contains(name.as_str()))
+        }
+    }
+}
+
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
@@ -86,6 +100,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
     let built = build::build_product(context, &arguments.product, &options)?;
     let materials = materials(context, &built.directory, &options)?;
 
+    let fuzzers = arguments
+        .fuzzes()
+        .then(|| fuzz::build(context))
+        .transpose()?;
+
     let mut line = arguments.names.clone();
     let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
     option("--images", built.directory.display().to_string());
@@ -95,6 +114,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
         "--reports",
         context.out.join("reports").display().to_string(),
     );
+    if let Some(fuzzers) = fuzzers {
+        option("--fuzzers", fuzzers.display().to_string());
+    }
     option("--accel", format!("{:?}", arguments.accel).to_lowercase());
     option("--jobs", arguments.jobs.to_string());
     option("--minutes", arguments.minutes.to_string());

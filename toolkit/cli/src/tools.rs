@@ -26,6 +26,13 @@ pub const CARGO_DENY: Tool = Tool {
     minutes: 4,
 };
 
+/// Builds and runs fuzz targets.
+pub const CARGO_FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    version: "0.13.2",
+    minutes: 2,
+};
+
 impl Tool {
     /// The program, built now when the cache does not have it.
     ///

@@ -29,6 +29,7 @@ scenarios![
     scenarios_can_fail,
     power_cuts_leave_a_bootable_disk,
     bit_flips_are_repaired_or_refused,
+    hostile_bytes_panic_no_parser,
 ];
 
 #[cfg(test)]
