@@ -5,5 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod arrows;
+pub mod definitions;
 pub mod links;
 pub mod manifest;

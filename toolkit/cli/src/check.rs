@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use bastide_check::{arrows, links, manifest};
+use bastide_check::{arrows, definitions, links, manifest};
 
 use crate::book;
 use crate::context::Context;
@@ -60,6 +60,10 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
         (
             "manifests",
             Box::new(|| Ok(manifest::violations(&context.tree)?)),
+        ),
+        (
+            "products, services",
+            Box::new(|| Ok(definitions::violations(&context.tree)?)),
         ),
         (
             "dependencies, licences",

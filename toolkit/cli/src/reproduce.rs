@@ -1,6 +1,7 @@
 //! `./bastide reproduce`: builds twice from nothing, under different circumstances, and compares
 //! every artefact bit for bit.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -21,6 +22,9 @@ pub struct Arguments {
     /// Refuse, rather than replace, a package version that is no longer served
     #[arg(long)]
     locked: bool,
+    /// Take the kernel from the cache, where it was built: tries only what comes after it
+    #[arg(long)]
+    cached_kernel: bool,
     /// Keep both builds when they are the same, too
     #[arg(long)]
     keep: bool,
@@ -121,6 +125,9 @@ fn build_in(
             symlink(&from, &to).with_context(|| format!("linking {}", to.display()))?;
         }
     }
+    if arguments.cached_kernel {
+        link_kernels(&context.cache, &cache)?;
+    }
     let context = Context {
         cache,
         out: place.join("out"),
@@ -135,6 +142,25 @@ fn build_in(
             declared_caches: false,
         },
     )
+}
+
+/// Links the kernels of one cache, with their configurations, into another.
+fn link_kernels(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let (from, to) = (from.join("steps"), to.join("steps"));
+    std::fs::create_dir_all(&to).with_context(|| format!("making {}", to.display()))?;
+    let entries = match std::fs::read_dir(&from) {
+        // Nothing is built yet.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.with_context(|| format!("reading {}", from.display()))?,
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("reading {}", from.display()))?;
+        if entry.file_name().to_string_lossy().starts_with("kernel-") {
+            let to = to.join(entry.file_name());
+            symlink(entry.path(), &to).with_context(|| format!("linking {}", to.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn compare(first: &publish::Record, second: &publish::Record) -> Vec<Difference> {

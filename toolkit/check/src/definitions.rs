@@ -1,0 +1,128 @@
+//! The definitions of the tree: every product and every service is understood, and each
+//! service that a product names is defined.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bastide_config::name::ServiceName;
+use bastide_config::product::{Definition, Product};
+use bastide_config::service::{Service, definition_paths};
+
+/// Why the definitions could not be checked.
+#[derive(Debug, thiserror::Error)]
+#[error("reading {path}")]
+pub struct Error {
+    /// The file or directory.
+    path: PathBuf,
+    /// What the system said.
+    source: std::io::Error,
+}
+
+/// Everything wrong with a definition in the tree, as sentences with file, line and key.
+///
+/// # Errors
+/// When a directory cannot be listed.
+pub fn violations(tree: &Path) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for program in directories(&tree.join("core"))? {
+        let services = directories(&program.join("services"))?;
+        for home in services.into_iter().chain([program]) {
+            let file = home.join("service.toml");
+            if file.exists() {
+                found.extend(service(tree, &home, &file));
+            }
+        }
+    }
+    for home in directories(&tree.join("products"))? {
+        found.extend(product(tree, &home));
+    }
+    Ok(found)
+}
+
+fn service(tree: &Path, home: &Path, file: &Path) -> Option<String> {
+    let shown = file.strip_prefix(tree).unwrap_or(file);
+    let name = home.file_name().unwrap_or_default().to_string_lossy();
+    let name = match ServiceName::new(&name) {
+        Ok(name) => name,
+        Err(why) => return Some(format!("{}: {why}", shown.display())),
+    };
+    match fs::read_to_string(file) {
+        Ok(text) => Service::parse(name, shown, &text)
+            .err()
+            .map(|problems| problems.to_string()),
+        Err(error) => Some(format!("{}: {error}", shown.display())),
+    }
+}
+
+fn product(tree: &Path, home: &Path) -> Vec<String> {
+    let name = home.file_name().unwrap_or_default().to_string_lossy();
+    let resolved = Product::resolve(&name, |name| {
+        let file = PathBuf::from("products").join(name).join("product.toml");
+        let text = fs::read_to_string(tree.join(&file)).ok()?;
+        Some(Definition { file, text })
+    });
+    let product = match resolved {
+        Ok(product) => product,
+        Err(error) => return vec![error.to_string()],
+    };
+    let defined = |name: &&ServiceName| {
+        definition_paths(name)
+            .iter()
+            .any(|path| tree.join(path).is_file())
+    };
+    product
+        .services
+        .iter()
+        .filter(|name| !defined(name))
+        .map(|service| format!("products/{name}: nothing defines the service {service}"))
+        .collect()
+}
+
+/// The directories in a directory, which need not exist.
+fn directories(place: &Path) -> Result<Vec<PathBuf>, Error> {
+    let fault = |source| Error {
+        path: place.to_owned(),
+        source,
+    };
+    if !place.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    }
+
+    #[test]
+    fn mistakes_are_found_in_products_and_services() {
+        let place = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = place.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let base = fs::read_to_string(tree().join("products/base/product.toml")).unwrap();
+        write("products/base/product.toml", &base);
+        write(
+            "core/lamp/service.toml",
+            "version = 1\ndescription = \"Shines\"\nlight = true\n",
+        );
+        let found = violations(place.path()).unwrap();
+        let has = |text: &str| found.iter().any(|problem| problem.contains(text));
+        assert!(has("core/lamp/service.toml:3"), "{found:?}");
+        assert!(has("nothing defines the service console-"), "{found:?}");
+    }
+}
