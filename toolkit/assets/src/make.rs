@@ -258,7 +258,7 @@ fn run(
 
 /// About 2 MB of packages a second are unpacked and configured.
 fn expected(bytes: u64) -> std::time::Duration {
-    std::time::Duration::from_secs(15 + bytes / 2_000_000)
+    std::time::Duration::from_secs(10 + bytes / 15_000_000)
 }
 
 fn describe(made: &Path, packages: &[&Package]) -> Result<(), Error> {
