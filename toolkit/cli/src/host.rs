@@ -49,7 +49,6 @@ pub const RUN: &[Need] = &[
         "qemu-system-x86",
         "is the machine that boots",
     ),
-    need("qemu-img", "qemu-utils", "makes that machine's disk"),
     need("swtpm", "swtpm", "is that machine's TPM"),
 ];
 
@@ -85,7 +84,7 @@ const MORE_PLACES: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 /// When something is missing that cannot or may not be installed; says what.
 pub fn require(needs: &[&[Need]], yes: bool) -> anyhow::Result<()> {
     let all = needs.iter().flat_map(|part| part.iter()).copied();
-    let absent = missing(all, present);
+    let absent = missing(all.clone(), present);
     if absent.is_empty() {
         return Ok(());
     }
@@ -125,8 +124,8 @@ pub fn require(needs: &[&[Need]], yes: bool) -> anyhow::Result<()> {
             );
         }
     }
-    install(&packages, root)?;
-    let still = missing(absent.into_iter(), present);
+    install(&packages, root, !yes && std::io::stdin().is_terminal())?;
+    let still = missing(all, present);
     ensure!(
         still.is_empty(),
         "the packages are installed, but this machine still lacks:\n{}",
@@ -135,7 +134,9 @@ pub fn require(needs: &[&[Need]], yes: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn install(packages: &[&str], root: bool) -> anyhow::Result<()> {
+/// Installs packages; what is in their way is removed only where somebody agrees to that
+/// apart, or answered everything with yes.
+fn install(packages: &[&str], root: bool, asks: bool) -> anyhow::Result<()> {
     eprintln!("bastide: installing {}", packages.join(" "));
     let apt = |arguments: &[&str]| {
         let mut command = if root {
@@ -146,19 +147,18 @@ fn install(packages: &[&str], root: bool) -> anyhow::Result<()> {
             command
         };
         command
-            .args([
-                "DEBIAN_FRONTEND=noninteractive",
-                "apt-get",
-                "--quiet",
-                "--yes",
-            ])
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"])
+            .arg("--option=Dpkg::Use-Pty=0")
             .args(arguments)
             .status()
             .context("running apt-get")
     };
-    let mut wanted = vec!["--no-install-recommends", "install"];
-    wanted.extend_from_slice(packages);
-    if apt(&wanted)?.success() {
+    let with = |options: &[&'static str]| {
+        let command = ["--no-install-recommends", "install"];
+        apt(&[options, &command[..], packages].concat())
+    };
+    const GENTLY: &[&str] = &["--yes", "--no-remove"];
+    if with(GENTLY)?.success() {
         return Ok(());
     }
     // A fresh machine has no lists, an old one those of yesterday.
@@ -166,8 +166,13 @@ fn install(packages: &[&str], root: bool) -> anyhow::Result<()> {
         apt(&["update"])?.success(),
         "apt-get update failed: is the network reachable?"
     );
+    if with(GENTLY)?.success() {
+        return Ok(());
+    }
+    // Something that is installed is in the way, such as a part of QEMU in a version from
+    // elsewhere. Apt shows what it would remove, and asks where there is somebody to ask.
     ensure!(
-        apt(&wanted)?.success(),
+        with(if asks { &[] } else { &["--yes"] })?.success(),
         "apt-get could not install {}: see above",
         packages.join(" ")
     );

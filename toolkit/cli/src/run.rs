@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bastide_vm::{
     Accelerator, AcceleratorChoice, Configuration, Disk, Firmware, Machine, Serial,
-    choose_accelerator, create_overlay, signs,
+    choose_accelerator, signs, sparse_copy,
 };
 use clap::ValueEnum;
 
@@ -79,13 +79,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
     };
     let built = build::build_product(context, &arguments.product, &options)?;
     let place = built.directory.join("machine");
-    let overlay = prepare(&built.directory, &place, arguments.fresh)?;
+    let disk = prepare(&built.directory, &place, arguments.fresh)?;
     let firmware = Firmware {
         code: built.directory.join("OVMF_CODE.fd"),
         variables: built.directory.join("OVMF_VARS.fd"),
     };
     let mut machine =
-        Configuration::new(&arguments.product, firmware, accelerator).disk(Disk::Overlay(overlay));
+        Configuration::new(&arguments.product, firmware, accelerator).disk(Disk::Own(disk));
     machine.state = Some(place.clone());
     machine.record = Some(place);
     eprintln!(
@@ -103,13 +103,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
 /// Makes the machine's own disk, unless it is there and still belongs to the image.
 fn prepare(built: &Path, place: &Path, fresh: bool) -> anyhow::Result<PathBuf> {
     let image = built.join("disk.img");
-    let overlay = place.join("disk.qcow2");
+    let disk = place.join("disk.img");
     let stamp = place.join("image");
     let identity = identity(&image)?;
     let known = fs::read_to_string(&stamp).ok();
     let same = known.as_deref() == Some(&identity);
-    if same && !fresh && overlay.is_file() {
-        return Ok(overlay);
+    if same && !fresh && disk.is_file() {
+        return Ok(disk);
     }
     if known.is_some() && !fresh {
         eprintln!(
@@ -120,12 +120,12 @@ fn prepare(built: &Path, place: &Path, fresh: bool) -> anyhow::Result<PathBuf> {
         fs::remove_dir_all(place).with_context(|| format!("removing {}", place.display()))?;
     }
     fs::create_dir_all(place).with_context(|| format!("making {}", place.display()))?;
-    create_overlay(&image, &overlay)?;
+    sparse_copy(&image, &disk)?;
     fs::write(&stamp, identity).with_context(|| format!("writing {}", stamp.display()))?;
-    Ok(overlay)
+    Ok(disk)
 }
 
-/// What tells one image file from the next: an overlay over other contents is garbage.
+/// What tells one image file from the next: a machine goes on with the image it began with.
 fn identity(image: &Path) -> anyhow::Result<String> {
     let data = fs::metadata(image).with_context(|| format!("looking at {}", image.display()))?;
     Ok(format!(

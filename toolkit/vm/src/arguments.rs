@@ -17,11 +17,11 @@ pub struct Firmware {
 /// A disk of the machine, in the order in which the guest finds them.
 #[derive(Clone, Debug)]
 pub enum Disk {
-    /// A raw image that stays as it is: the guest writes to an overlay that goes
-    /// away with the machine.
+    /// A raw image that stays as it is: what the guest writes goes away with the
+    /// machine.
     Image(PathBuf),
-    /// A qcow2 overlay that the caller keeps.
-    Overlay(PathBuf),
+    /// A raw image that the guest writes to, and that the caller keeps.
+    Own(PathBuf),
 }
 
 /// Where the serial console goes.
@@ -55,7 +55,7 @@ pub struct Configuration {
     pub serial: Serial,
     /// Where variables and TPM state persist; `None`: nowhere.
     pub state: Option<PathBuf>,
-    /// Where logs and overlays go and stay; `None`: a directory that goes away with
+    /// Where logs go and stay; `None`: a directory that goes away with
     /// the machine.
     pub record: Option<PathBuf>,
 }
@@ -89,8 +89,6 @@ impl Configuration {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) variables: PathBuf,
-    /// qcow2 files, in order.
-    pub(crate) disks: Vec<PathBuf>,
     pub(crate) tpm_socket: PathBuf,
     pub(crate) serial_socket: PathBuf,
     pub(crate) monitor_socket: PathBuf,
@@ -144,13 +142,16 @@ pub(crate) fn arguments(machine: &Configuration, files: &Prepared) -> Vec<OsStri
         "tpm-crb,tpmdev=tpm",
     ]);
 
-    for (index, disk) in files.disks.iter().enumerate() {
-        let disk = value(disk);
+    for (index, disk) in machine.disks.iter().enumerate() {
+        let (disk, keep) = match disk {
+            Disk::Image(path) => (value(path), "snapshot=on"),
+            Disk::Own(path) => (value(path), "snapshot=off"),
+        };
         // What a disk loses at a power cut is the campaign's business; a plain run
         // should not wait for the host's disk.
         add(&[
             "-drive",
-            &format!("if=none,id=disk{index},format=qcow2,cache=unsafe,file={disk}"),
+            &format!("if=none,id=disk{index},format=raw,{keep},cache=unsafe,file={disk}"),
         ]);
         let order = index + 1;
         add(&[
@@ -200,7 +201,6 @@ mod tests {
     fn line(machine: &Configuration) -> String {
         let files = Prepared {
             variables: "/run/vars".into(),
-            disks: vec!["/run/a,b.qcow2".into(), "/run/c.qcow2".into()],
             tpm_socket: "/run/tpm".into(),
             serial_socket: "/run/serial".into(),
             monitor_socket: "/run/monitor".into(),
@@ -219,6 +219,8 @@ mod tests {
             variables: "/vars".into(),
         };
         Configuration::new("demo", firmware, Accelerator::Tcg)
+            .disk(Disk::Image("/run/a,b.img".into()))
+            .disk(Disk::Own("/run/c.img".into()))
     }
 
     #[test]
@@ -236,7 +238,8 @@ mod tests {
         machine.vendor_strings = vec!["io.systemd.x=a,b".to_owned()];
         let line = line(&machine);
         assert!(line.contains("-nic none"));
-        assert!(line.contains("file=/run/a,,b.qcow2"));
+        assert!(line.contains("snapshot=on,cache=unsafe,file=/run/a,,b.img"));
+        assert!(line.contains("snapshot=off,cache=unsafe,file=/run/c.img"));
         assert!(line.contains("type=11,value=io.systemd.x=a,,b"));
         assert!(line.find("bootindex=1").unwrap() < line.find("bootindex=2").unwrap());
     }

@@ -51,24 +51,6 @@ fn call(
     })
 }
 
-/// Makes `overlay` (qcow2): reads come from the raw image `base`, writes stay in it.
-pub fn create_overlay(base: &Path, overlay: &Path) -> Result<(), DiskError> {
-    let base = std::path::absolute(base).map_err(|source| DiskError::Tool {
-        program: "qemu-img",
-        package: "qemu-utils",
-        source,
-    })?;
-    call(
-        "qemu-img",
-        "qemu-utils",
-        overlay,
-        Command::new("qemu-img")
-            .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
-            .arg(base)
-            .arg(overlay),
-    )
-}
-
 /// Copies an image to be changed; holes stay holes, and blocks are shared where
 /// the file system can.
 pub fn sparse_copy(from: &Path, to: &Path) -> Result<(), DiskError> {

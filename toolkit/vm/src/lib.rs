@@ -6,7 +6,7 @@
 //! control sequences, searched and shown, and nothing in it is ever executed or
 //! used as a path.
 //!
-//! This never changes an image (guests write to overlays and private copies),
+//! This never changes an image (guests write to what goes away, or to copies),
 //! never kills a process it did not start, and leaves nothing running behind:
 //! every child carries a parent-death signal besides being killed on drop.
 #![forbid(unsafe_code)]
@@ -28,7 +28,7 @@ mod tpm;
 pub use accelerator::{Accelerator, AcceleratorChoice, AcceleratorError, choose_accelerator};
 pub use arguments::{Configuration, Disk, Firmware, Serial};
 pub use console::{Console, ExpectError, Line, Seen};
-pub use disk::{DiskError, create_overlay, sparse_copy};
+pub use disk::{DiskError, sparse_copy};
 pub use machine::{Machine, MachineError};
 pub use monitor::{Monitor, MonitorError};
 pub use terminal_text::printable;

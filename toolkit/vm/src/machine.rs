@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::arguments::{Configuration, Disk, Prepared, Serial, arguments};
+use crate::arguments::{Configuration, Prepared, Serial, arguments};
 use crate::child::{Owned, bound_to_us};
 use crate::console::Console;
-use crate::disk::{DiskError, create_overlay};
 use crate::monitor::{Monitor, MonitorError};
 use crate::times::BootTimes;
 use crate::tpm::Tpm;
@@ -67,9 +66,6 @@ pub enum MachineError {
         /// The last lines of its console.
         tail: String,
     },
-    /// A disk.
-    #[error("a disk of the machine cannot be prepared")]
-    Disk(#[from] DiskError),
     /// The monitor.
     #[error("the machine's monitor failed")]
     Monitor(#[from] MonitorError),
@@ -112,7 +108,6 @@ impl Machine {
         let tpm = Tpm::start(&state.join("tpm-state"), run, &record)?;
         let files = Prepared {
             variables: private_variables(&machine.firmware.variables, state)?,
-            disks: prepare_disks(&machine.disks, &record)?,
             tpm_socket: tpm.socket.clone(),
             serial_socket: run.join("serial"),
             monitor_socket: run.join("monitor"),
@@ -174,7 +169,7 @@ impl Machine {
         &mut self.monitor
     }
 
-    /// Where this start leaves serial.log, qemu.log and overlays.
+    /// Where this start leaves serial.log and qemu.log.
     pub fn record(&self) -> &Path {
         &self.record
     }
@@ -262,21 +257,6 @@ fn private_variables(original: &Path, state: &Path) -> Result<PathBuf, MachineEr
         fs::set_permissions(&private, permissions).map_err(file_error(&private))?;
     }
     Ok(private)
-}
-
-fn prepare_disks(disks: &[Disk], run: &Path) -> Result<Vec<PathBuf>, MachineError> {
-    let mut prepared = Vec::new();
-    for (index, disk) in disks.iter().enumerate() {
-        prepared.push(match disk {
-            Disk::Overlay(path) => path.clone(),
-            Disk::Image(image) => {
-                let overlay = run.join(format!("disk{index}.qcow2"));
-                create_overlay(image, &overlay)?;
-                overlay
-            }
-        });
-    }
-    Ok(prepared)
 }
 
 fn listen(socket: &Path) -> Result<UnixListener, MachineError> {
