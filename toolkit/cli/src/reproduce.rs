@@ -44,11 +44,23 @@ struct Difference {
 /// When a build fails or a directory cannot be made.
 pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode> {
     let workshop = context.out.join("reproduce");
+    // Left by a run that was stopped before its verdict. What its builds finished was
+    // made under these circumstances and from nothing, and is kept by the hash of all it
+    // was made from: going on with it shows the same.
+    let unfinished = workshop.join("unfinished");
+    let resume = std::fs::read_to_string(&unfinished)
+        .is_ok_and(|variations| variations == format!("{:?}", self::variations()));
+    if !resume {
+        crate::clean::remove(&workshop)?;
+    }
+    std::fs::create_dir_all(&workshop)
+        .and_then(|()| std::fs::write(&unfinished, format!("{:?}", self::variations())))
+        .with_context(|| format!("writing {}", unfinished.display()))?;
     let mut builds = Vec::new();
     for (name, variation) in variations() {
-        eprintln!("build {} of 2: {name}, from nothing", builds.len() + 1);
+        let how = if resume { "going on" } else { "from nothing" };
+        eprintln!("build {} of 2: {name}, {how}", builds.len() + 1);
         let place = workshop.join(name);
-        crate::clean::remove(&place)?;
         builds.push(build_in(&place, context, arguments, variation)?);
     }
     let [first, second] = &builds[..] else {
@@ -59,6 +71,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
         anyhow::bail!("a build left no build.json; this is a fault of the toolkit");
     };
     let differences = compare(&first_record, &second_record);
+    std::fs::remove_file(&unfinished)
+        .with_context(|| format!("removing {}", unfinished.display()))?;
     for artefact in &first_record.artefacts {
         let same = differences
             .iter()
@@ -101,7 +115,8 @@ fn variations() -> [(&'static str, Variation); 2] {
         locale: "C".into(),
         umask: 0o077,
         host_name: "another-builder".into(),
-        work: PathBuf::from("/tmp/elsewhere/a longer way"),
+        // Without a space, which the kernel's makefiles refuse in a path.
+        work: PathBuf::from("/tmp/elsewhere/a-longer-way"),
         user: 1000,
         jobs: usual.jobs + 1,
         reorder: true,
@@ -120,8 +135,8 @@ fn build_in(
     std::fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
     for shared in ["assets", "crates", "adapted"] {
         let from = context.cache.join(shared);
-        if from.exists() {
-            let to = cache.join(shared);
+        let to = cache.join(shared);
+        if from.exists() && !to.is_symlink() {
             symlink(&from, &to).with_context(|| format!("linking {}", to.display()))?;
         }
     }
@@ -157,7 +172,9 @@ fn link_kernels(from: &Path, to: &Path) -> anyhow::Result<()> {
         let entry = entry.with_context(|| format!("reading {}", from.display()))?;
         if entry.file_name().to_string_lossy().starts_with("kernel-") {
             let to = to.join(entry.file_name());
-            symlink(entry.path(), &to).with_context(|| format!("linking {}", to.display()))?;
+            if !to.exists() {
+                symlink(entry.path(), &to).with_context(|| format!("linking {}", to.display()))?;
+            }
         }
     }
     Ok(())
