@@ -125,10 +125,12 @@ fn head(sheet: &mut Sheet, facts: &Facts) {
                     sheet.line(line, Style::Notice);
                 }
             }
-            if product.instrumented {
-                let warning = "INSTRUMENTED: this system can be observed from outside";
-                sheet.line(warning.to_owned(), Style::Bad);
-            }
+            let (text, style) = if product.instrumented {
+                ("YES: this system can be observed from outside", Style::Bad)
+            } else {
+                ("no", Style::Plain)
+            };
+            sheet.item("Instrumented", text, style);
         }
         Err(why) => sheet.unavailable("Product", why),
     }

@@ -105,6 +105,7 @@ fn the_page_says_what_it_is_for() {
         "Bastide Demo 0.1.0",
         "up 1 h 02 min",
         "for trying only",
+        "Instrumented no",
         "[ready] bastide: ready 2.34 s after",
         "Services     console-serial ready",
         "Secure Boot  on",
@@ -162,6 +163,10 @@ fn bad_news_is_marked() {
         setup_mode: false,
     });
     facts.lockdown = Ok("none".to_owned());
+    facts.product = facts.product.map(|product| ProductInfo {
+        instrumented: true,
+        ..product
+    });
     let mut status = status();
     status.state = MachineState::Degraded;
     status.services[0].state = ServiceState::Failed;
@@ -179,6 +184,7 @@ fn bad_news_is_marked() {
     facts.status = Ok(status);
     let page = lay_out(&facts, 80);
     for expected in [
+        "Instrumented YES: this system can be observed from outside",
         "State        [degraded]",
         "Service      console-serial failed: exit status 1",
         "Secure Boot  OFF",
@@ -188,8 +194,9 @@ fn bad_news_is_marked() {
         "Kernel       7.3.4, lockdown none",
     ] {
         let line = page
-            .body
+            .head
             .iter()
+            .chain(&page.body)
             .find(|line| line.text.starts_with(expected));
         assert_eq!(line.map(|line| line.style), Some(Style::Bad), "{expected}");
     }
