@@ -275,7 +275,9 @@ impl Console {
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = self.shared.lock().lines.clone();
         for line in &mut lines {
-            line.text.truncate(line.text.trim_end().len());
+            // A prompt's last character is a space, and it has no line end.
+            let end = line.text.trim_end_matches(['\r', '\n']).len();
+            line.text.truncate(end);
         }
         lines
     }
@@ -357,7 +359,7 @@ mod tests {
     #[test]
     fn expectations_move_forward() {
         let (console, mut machine) = console();
-        machine.write_all(b"one\r\ntwo\r\none more").unwrap();
+        machine.write_all(b"one\r\ntwo\r\none login: ").unwrap();
         assert_eq!(console.expect("two", LATER).unwrap().text, "one\ntwo");
         assert_eq!(console.expect("one", LATER).unwrap().text, "\none");
         assert!(matches!(
@@ -365,7 +367,7 @@ mod tests {
             Err(ExpectError::Silent { .. })
         ));
         let lines: Vec<String> = console.lines().into_iter().map(|line| line.text).collect();
-        assert_eq!(lines, ["one", "two", "one more"]);
+        assert_eq!(lines, ["one", "two", "one login: "]);
     }
 
     #[test]
