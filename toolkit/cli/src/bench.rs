@@ -248,12 +248,9 @@ fn measure_build(context: &Context, product: &str) -> anyhow::Result<()> {
         "Core image",
         gibibytes(core) * 1024.0
     );
-    for (label, file) in [
-        ("files in the Core", "origins.json"),
-        ("ELF files in the Core", "hardening.json"),
-    ] {
-        println!("{label:<44} {:>10}", entries(&built.join(file))?);
-    }
+    let (files, elf) = files(&built.join("hardening.json"))?;
+    println!("{:<44} {files:>10}", "files in the Core");
+    println!("{:<44} {elf:>10}", "ELF files in the Core, modules aside");
     for step in &record.steps {
         println!(
             "  step {:<37} {:>10.1} s {:>8.2} GiB",
@@ -273,20 +270,16 @@ fn gibibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
-/// How many entries a list in JSON has, or the first list inside an object.
-fn entries(file: &Path) -> anyhow::Result<usize> {
-    let text = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    let value: Value =
-        serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", file.display()))?;
-    let list = match &value {
-        Value::Array(list) => Some(list.len()),
-        Value::Object(map) => map
-            .values()
-            .find_map(|value| value.as_array().map(Vec::len))
-            .or(Some(map.len())),
-        _ => None,
-    };
-    list.with_context(|| format!("{} holds no list", file.display()))
+/// How many files the Core has, and how many of them are programs and libraries.
+fn files(verdict: &Path) -> anyhow::Result<(u64, usize)> {
+    let text = fs::read(verdict).with_context(|| format!("reading {}", verdict.display()))?;
+    let value: Value = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is no JSON", verdict.display()))?;
+    let files = value["files"].as_u64();
+    let elf = value["elf"].as_object().map(serde_json::Map::len);
+    files
+        .zip(elf)
+        .with_context(|| format!("{} lacks `files` or `elf`", verdict.display()))
 }
 
 /// Builds a copy of the checkout with one source of the status page changed: the
@@ -344,16 +337,12 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_counted_in_lists_and_in_objects() {
+    fn files_are_counted_as_the_verdict_tells() {
         let place = tempfile::tempdir().unwrap();
-        let file = place.path().join("list.json");
-        for (text, count) in [
-            ("[1, 2]", 2),
-            (r#"{"files": [1, 2, 3]}"#, 3),
-            (r#"{"a": {}, "b": {}}"#, 2),
-        ] {
-            fs::write(&file, text).unwrap();
-            assert_eq!(entries(&file).unwrap(), count);
-        }
+        let file = place.path().join("hardening.json");
+        fs::write(&file, r#"{"files": 30, "elf": {"a": {}, "b": {}}}"#).unwrap();
+        assert_eq!(files(&file).unwrap(), (30, 2));
+        fs::write(&file, r#"{"files": 30}"#).unwrap();
+        assert!(files(&file).is_err());
     }
 }

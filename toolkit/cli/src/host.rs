@@ -59,6 +59,13 @@ pub const TEST: &[Need] = &[need(
     "signs the small archive on which fetching is tried",
 )];
 
+/// What shows how two artefacts differ.
+pub const DIFFERENCES: &[Need] = &[need(
+    "diffoscope",
+    "diffoscope-minimal",
+    "shows where two builds differ",
+)];
+
 /// What the fuzz targets need beside: libFuzzer is C++.
 pub const FUZZ: &[Need] = &[need("c++", "g++", "compiles libFuzzer")];
 

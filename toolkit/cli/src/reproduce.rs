@@ -90,6 +90,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
         }
         return Ok(ExitCode::SUCCESS);
     }
+    crate::host::require(&[crate::host::DIFFERENCES], context.yes)?;
     for difference in &differences {
         explain(
             &first.directory,
@@ -215,7 +216,7 @@ fn explain(first: &Path, second: &Path, name: &str, workshop: &Path) -> anyhow::
         .arg(&report)
         .args([first.join(name), second.join(name)])
         .status()
-        .context("running diffoscope (package diffoscope-minimal)")?;
+        .context("running diffoscope")?;
     // diffoscope says with 1 that it found differences, with more that it failed.
     match status.code() {
         Some(1) => println!("{name}: see {}", report.display()),
