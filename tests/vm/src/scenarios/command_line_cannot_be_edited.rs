@@ -61,7 +61,8 @@ fn run(bench: &Bench) -> Result<()> {
 /// and lays an add-on with the same words wherever the bundle looks for them.
 pub fn add_entry(disk: &DiskCopy, addon: &[u8]) -> Result<()> {
     let bundle = disk.bundle_path()?;
-    let entry = format!("title Bastide\nefi /{bundle}\noptions {WORDS}\n");
+    // Where it is obeyed it replaces all words: without a console nothing would be seen.
+    let entry = format!("title Bastide\nefi /{bundle}\noptions {WORDS} console=ttyS0,115200\n");
     disk.write_boot_file("loader/entries/attack.conf", entry.as_bytes())?;
     disk.write_boot_file("loader/loader.conf", b"default attack.conf\ntimeout 0\n")?;
     disk.write_boot_file(&format!("{bundle}.extra.d/attack.addon.efi"), addon)?;
