@@ -8,21 +8,13 @@ use bastide_config::name::ServiceName;
 use bastide_config::product::{Definition, Product};
 use bastide_config::service::{Service, definition_paths};
 
-/// Why the definitions could not be checked.
-#[derive(Debug, thiserror::Error)]
-#[error("reading {path}")]
-pub struct Error {
-    /// The file or directory.
-    path: PathBuf,
-    /// What the system said.
-    source: std::io::Error,
-}
+use crate::Unreadable;
 
 /// Everything wrong with a definition in the tree, as sentences with file, line and key.
 ///
 /// # Errors
 /// When a directory cannot be listed.
-pub fn violations(tree: &Path) -> Result<Vec<String>, Error> {
+pub fn violations(tree: &Path) -> Result<Vec<String>, Unreadable> {
     let mut found = Vec::new();
     for program in directories(&tree.join("core"))? {
         let services = directories(&program.join("services"))?;
@@ -79,8 +71,8 @@ fn product(tree: &Path, home: &Path) -> Vec<String> {
 }
 
 /// The directories in a directory, which need not exist.
-fn directories(place: &Path) -> Result<Vec<PathBuf>, Error> {
-    let fault = |source| Error {
+fn directories(place: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let fault = |source| Unreadable {
         path: place.to_owned(),
         source,
     };

@@ -8,3 +8,13 @@ pub mod arrows;
 pub mod definitions;
 pub mod links;
 pub mod manifest;
+
+/// A file or directory of the tree that cannot be read, so that nothing can be said of it.
+#[derive(Debug, thiserror::Error)]
+#[error("reading {path}")]
+pub struct Unreadable {
+    /// The file or directory.
+    path: std::path::PathBuf,
+    /// What the system said.
+    source: std::io::Error,
+}

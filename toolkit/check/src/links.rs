@@ -4,27 +4,19 @@ use std::path::{Component, Path, PathBuf};
 
 use pulldown_cmark::{Event, Parser, Tag};
 
-/// Why the links could not be checked.
-#[derive(Debug, thiserror::Error)]
-#[error("reading {path}")]
-pub struct Error {
-    /// The file or directory.
-    path: PathBuf,
-    /// What the system said.
-    source: std::io::Error,
-}
+use crate::Unreadable;
 
 /// Every link in a Markdown file of the tree that leads nowhere, as sentences.
 ///
 /// # Errors
 /// When a file or directory cannot be read.
-pub fn violations(tree: &Path) -> Result<Vec<String>, Error> {
+pub fn violations(tree: &Path) -> Result<Vec<String>, Unreadable> {
     let mut files = Vec::new();
     documents(tree, &mut files)?;
     files.sort();
     let mut found = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file).map_err(|source| Error {
+        let text = std::fs::read_to_string(&file).map_err(|source| Unreadable {
             path: file.clone(),
             source,
         })?;
@@ -45,8 +37,8 @@ pub fn violations(tree: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Collects the Markdown files below `directory`, past what is built or hidden.
-fn documents(directory: &Path, into: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let fault = |source| Error {
+fn documents(directory: &Path, into: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
+    let fault = |source| Unreadable {
         path: directory.to_owned(),
         source,
     };

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::publish;
 
 /// Arguments of `reproduce`.
-#[derive(clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The product to build twice
     #[arg(long, default_value = "demo")]
@@ -48,13 +48,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
     // made under these circumstances and from nothing, and is kept by the hash of all it
     // was made from: going on with it shows the same.
     let unfinished = workshop.join("unfinished");
-    let resume = std::fs::read_to_string(&unfinished)
-        .is_ok_and(|variations| variations == format!("{:?}", self::variations()));
+    let circumstances = format!("{arguments:?} {:?}", variations());
+    let resume = std::fs::read_to_string(&unfinished).is_ok_and(|left| left == circumstances);
     if !resume {
         crate::clean::remove(&workshop)?;
     }
     std::fs::create_dir_all(&workshop)
-        .and_then(|()| std::fs::write(&unfinished, format!("{:?}", self::variations())))
+        .and_then(|()| std::fs::write(&unfinished, circumstances))
         .with_context(|| format!("writing {}", unfinished.display()))?;
     let mut builds = Vec::new();
     for (name, variation) in variations() {
@@ -171,7 +171,7 @@ fn link_kernels(from: &Path, to: &Path) -> anyhow::Result<()> {
     };
     for entry in entries {
         let entry = entry.with_context(|| format!("reading {}", from.display()))?;
-        if entry.file_name().to_string_lossy().starts_with("kernel-") {
+        if is_kernel(&entry.file_name().to_string_lossy()) {
             let to = to.join(entry.file_name());
             if !to.exists() {
                 symlink(entry.path(), &to).with_context(|| format!("linking {}", to.display()))?;
@@ -179,6 +179,12 @@ fn link_kernels(from: &Path, to: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether this is the directory of the long compile, or of the configuration before it.
+fn is_kernel(name: &str) -> bool {
+    name.rsplit_once('-')
+        .is_some_and(|(step, _key)| step == "kernel" || step == "kernel-configuration")
 }
 
 fn compare(first: &publish::Record, second: &publish::Record) -> Vec<Difference> {
@@ -227,7 +233,7 @@ fn explain(first: &Path, second: &Path, name: &str, workshop: &Path) -> anyhow::
 
 #[cfg(test)]
 mod tests {
-    use super::{Difference, compare};
+    use super::{Difference, compare, is_kernel};
     use crate::publish::{Published, Record};
 
     fn record(artefacts: &[(&str, &str)]) -> Record {
@@ -245,6 +251,14 @@ mod tests {
                 .collect(),
             steps: Vec::new(),
         }
+    }
+
+    #[test]
+    fn only_the_kernel_is_taken_from_the_cache() {
+        assert!(is_kernel("kernel-2df753cf11ec0557"));
+        assert!(is_kernel("kernel-configuration-37dc57806fc54cef"));
+        assert!(!is_kernel("kernel-modules-4428bdaa3e4ec77f"));
+        assert!(!is_kernel(".kernel-2df753cf11ec0557.lock"));
     }
 
     #[test]
