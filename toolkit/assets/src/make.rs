@@ -256,7 +256,7 @@ fn run(
     }
 }
 
-/// About 2 MB of packages a second are unpacked and configured.
+/// About 15 MB of packages a second are unpacked and configured, after a start of some seconds.
 fn expected(bytes: u64) -> std::time::Duration {
     std::time::Duration::from_secs(10 + bytes / 15_000_000)
 }
