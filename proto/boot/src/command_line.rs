@@ -19,6 +19,15 @@ pub enum OnFailure {
     Wait,
 }
 
+/// What a person must do with the recovery key that the first boot shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoveryKey {
+    /// Type its last group before the machine goes on.
+    Confirmed,
+    /// Nothing; the machine goes on by itself after a while.
+    Shown,
+}
+
 /// What the command line tells Bastide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommandLine {
@@ -28,6 +37,10 @@ pub struct CommandLine {
     pub hash_offset: HashOffset,
     /// `bastide.on-failure=power-off|wait`.
     pub on_failure: OnFailure,
+    /// `bastide.release=`: the number of the release, which never goes back.
+    pub release: u64,
+    /// `bastide.recovery-key=confirmed|shown`.
+    pub recovery_key: RecoveryKey,
 }
 
 /// Why a command line is refused.
@@ -56,15 +69,18 @@ pub enum CommandLineError {
     /// `bastide.core` holds no root hash.
     #[error("bad bastide.core")]
     Core(#[from] RootHashError),
-    /// `bastide.hash-offset` holds no decimal number of at most 20 digits.
-    #[error("bastide.hash-offset is no number of bytes")]
-    Number,
+    /// A value that should be a decimal number of at most 20 digits is none.
+    #[error("{0} is no decimal number")]
+    Number(&'static str),
     /// `bastide.hash-offset` is a number that cannot be an offset.
     #[error("bad bastide.hash-offset")]
     HashOffset(#[from] GeometryError),
     /// `bastide.on-failure` holds another word.
     #[error("bastide.on-failure is neither power-off nor wait")]
     OnFailure,
+    /// `bastide.recovery-key` holds another word.
+    #[error("bastide.recovery-key is neither confirmed nor shown")]
+    RecoveryKey,
 }
 
 impl CommandLine {
@@ -77,6 +93,8 @@ impl CommandLine {
         let mut core = None;
         let mut hash_offset = None;
         let mut on_failure = None;
+        let mut release = None;
+        let mut recovery_key = None;
         for word in words(line)? {
             let Some(ours) = word.strip_prefix(PREFIX) else {
                 continue;
@@ -85,8 +103,18 @@ impl CommandLine {
                 Some(("core", value)) => set(&mut core, value.parse()?, "bastide.core")?,
                 Some(("hash-offset", value)) => set(
                     &mut hash_offset,
-                    HashOffset::from_bytes(decimal(value)?)?,
+                    HashOffset::from_bytes(decimal(value, "bastide.hash-offset")?)?,
                     "bastide.hash-offset",
+                )?,
+                Some(("release", value)) => set(
+                    &mut release,
+                    decimal(value, "bastide.release")?,
+                    "bastide.release",
+                )?,
+                Some(("recovery-key", value)) => set(
+                    &mut recovery_key,
+                    RecoveryKey::parse(value)?,
+                    "bastide.recovery-key",
                 )?,
                 Some(("on-failure", value)) => set(
                     &mut on_failure,
@@ -100,6 +128,8 @@ impl CommandLine {
             core: core.ok_or(CommandLineError::Missing("bastide.core"))?,
             hash_offset: hash_offset.ok_or(CommandLineError::Missing("bastide.hash-offset"))?,
             on_failure: on_failure.ok_or(CommandLineError::Missing("bastide.on-failure"))?,
+            release: release.ok_or(CommandLineError::Missing("bastide.release"))?,
+            recovery_key: recovery_key.ok_or(CommandLineError::Missing("bastide.recovery-key"))?,
         })
     }
 }
@@ -110,6 +140,16 @@ impl OnFailure {
             "power-off" => Ok(Self::PowerOff),
             "wait" => Ok(Self::Wait),
             _ => Err(CommandLineError::OnFailure),
+        }
+    }
+}
+
+impl RecoveryKey {
+    fn parse(value: &str) -> Result<Self, CommandLineError> {
+        match value {
+            "confirmed" => Ok(Self::Confirmed),
+            "shown" => Ok(Self::Shown),
+            _ => Err(CommandLineError::RecoveryKey),
         }
     }
 }
@@ -143,12 +183,12 @@ fn set<T>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), Com
     }
 }
 
-fn decimal(text: &str) -> Result<u64, CommandLineError> {
+fn decimal(text: &str, name: &'static str) -> Result<u64, CommandLineError> {
     // `u64::from_str` would accept a leading plus sign.
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(CommandLineError::Number);
+        return Err(CommandLineError::Number(name));
     }
-    text.parse().map_err(|_| CommandLineError::Number)
+    text.parse().map_err(|_| CommandLineError::Number(name))
 }
 
 #[cfg(test)]
@@ -160,7 +200,8 @@ mod tests {
     fn good() -> String {
         format!(
             "console=tty0 console=ttyS0,115200 bastide.core={HASH} bastide.hash-offset=12288000 \
-             bastide.on-failure=wait lockdown=confidentiality loglevel=4\n"
+             bastide.on-failure=wait bastide.release=1000 bastide.recovery-key=shown \
+             lockdown=confidentiality loglevel=4\n"
         )
     }
 
@@ -170,6 +211,8 @@ mod tests {
         assert_eq!(line.core.to_string(), HASH);
         assert_eq!(line.hash_offset.bytes(), 12_288_000);
         assert_eq!(line.on_failure, OnFailure::Wait);
+        assert_eq!(line.release, 1000);
+        assert_eq!(line.recovery_key, RecoveryKey::Shown);
     }
 
     #[track_caller]
@@ -229,7 +272,7 @@ mod tests {
         for number in ["", "+4096", "-1", "0x1000", "18446744073709551616"] {
             assert_eq!(
                 refused(&good().replace("12288000", number)),
-                CommandLineError::Number
+                CommandLineError::Number("bastide.hash-offset")
             );
         }
         assert!(matches!(
@@ -239,6 +282,14 @@ mod tests {
         assert_eq!(
             refused(&good().replace("=wait", "=shell")),
             CommandLineError::OnFailure
+        );
+        assert_eq!(
+            refused(&good().replace("=shown", "=lost")),
+            CommandLineError::RecoveryKey
+        );
+        assert_eq!(
+            refused(&good().replace("release=1000", "release=1.0")),
+            CommandLineError::Number("bastide.release")
         );
     }
 

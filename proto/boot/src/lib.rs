@@ -8,12 +8,16 @@
 
 mod command_line;
 mod geometry;
+mod release;
 mod report;
 mod root_hash;
 mod superblock;
 
-pub use command_line::{CommandLine, CommandLineError, LONGEST_COMMAND_LINE, OnFailure};
+pub use command_line::{
+    CommandLine, CommandLineError, LONGEST_COMMAND_LINE, OnFailure, RecoveryKey,
+};
 pub use geometry::{BLOCK_SIZE, FEC_ROOTS, Geometry, GeometryError, HashOffset};
+pub use release::{ReleaseError, release_number};
 pub use report::{BootReport, CoreReport, LoaderTimes, RefusedCandidate, ReportError, StepTime};
 pub use root_hash::{ROOT_X86_64, RootHash, RootHashError};
 pub use superblock::{SUPERBLOCK_SIZE, Superblock, SuperblockError};

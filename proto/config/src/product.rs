@@ -6,7 +6,7 @@
 //! | key | rule |
 //! |---|---|
 //! | `product.name`, `title` | each product's own, never inherited |
-//! | `product.version`, `boot.on-failure`, `partitions.*`, `consoles`, `branding.*` | the nearest product that gives it wins |
+//! | `product.version`, `boot.on-failure`, `state.recovery-key`, `partitions.*`, `consoles`, `branding.*` | the nearest product that gives it wins |
 //! | `instrumented` | sticks: a descendant cannot hide what an ancestor built in |
 //! | `demo.notice` | the nearest wins and cannot be removed |
 //! | `boot.command-line` | words add up; one with the name of an inherited one (the text before `=`) replaces it in place |
@@ -54,6 +54,8 @@ pub struct Product {
     pub packages: Vec<Package>,
     /// Sizes of the partitions.
     pub partitions: Partitions,
+    /// What a person must do with the recovery key that the first boot shows.
+    pub recovery_key: RecoveryKey,
     /// Values of `console=` in order; the last one is /dev/console.
     pub consoles: Vec<String>,
     /// What os-release says of the vendor.
@@ -78,6 +80,27 @@ impl OnFailure {
         match self {
             Self::PowerOff => "power-off",
             Self::Wait => "wait",
+        }
+    }
+}
+
+/// What a person must do with the recovery key that the first boot shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoveryKey {
+    /// Type its last group before the machine goes on, to show that it was written down.
+    Confirmed,
+    /// Nothing: the machine goes on by itself after a while. For products without
+    /// data that anyone would miss.
+    Shown,
+}
+
+impl RecoveryKey {
+    /// As it is written in `product.toml` and in `bastide.recovery-key=`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Shown => "shown",
         }
     }
 }
@@ -115,6 +138,10 @@ pub struct Partitions {
     pub esp_mib: u32,
     /// Each of the two Core slots.
     pub core_mib: u32,
+    /// The encrypted state.
+    pub state_mib: u32,
+    /// Swap, encrypted anew at each boot.
+    pub swap_mib: u32,
 }
 
 /// What os-release says of the vendor.
@@ -244,6 +271,8 @@ impl Product {
         let partitions = Partitions {
             esp_mib: nearest(&|layer| layer.esp_mib).ok_or(missing("partitions.esp-mib"))?,
             core_mib: nearest(&|layer| layer.core_mib).ok_or(missing("partitions.core-mib"))?,
+            state_mib: nearest(&|layer| layer.state_mib).ok_or(missing("partitions.state-mib"))?,
+            swap_mib: nearest(&|layer| layer.swap_mib).ok_or(missing("partitions.swap-mib"))?,
         };
         let nearest_text =
             |pick: &dyn Fn(&Layer) -> Option<String>| layers.iter().rev().find_map(pick);
@@ -280,6 +309,11 @@ impl Product {
                 |package| &package.name,
             )?,
             partitions,
+            recovery_key: layers
+                .iter()
+                .rev()
+                .find_map(|layer| layer.recovery_key)
+                .ok_or(missing("state.recovery-key"))?,
             consoles: consoles.ok_or(missing("consoles"))?,
             branding,
             lineage: layers.iter().map(|layer| layer.name.clone()).collect(),

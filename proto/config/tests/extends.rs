@@ -27,6 +27,10 @@ const BASE: &str = r#"
     [partitions]
     esp-mib = 1024
     core-mib = 512
+    state-mib = 512
+    swap-mib = 128
+    [state]
+    recovery-key = "confirmed"
     [branding]
     vendor = "Bastide"
 "#;

@@ -12,10 +12,6 @@ use crate::Error;
 use crate::core::{CoreImage, Signed};
 use crate::text;
 
-/// Room after the Core's slots, in MiB: for state and swap, which are made on the
-/// machine.
-const FREE_MIB: u32 = 1024;
-
 /// Both ends of a GPT disk, aligned.
 const TABLES_MIB: u32 = 2;
 
@@ -29,7 +25,7 @@ pub(crate) fn compose(
     kernel_bundle: &StepOutput,
 ) -> Result<StepOutput, Error> {
     let sizes = product.partitions;
-    let disk = sizes.esp_mib + 2 * sizes.core_mib + FREE_MIB + TABLES_MIB;
+    let disk = sizes.esp_mib + 2 * sizes.core_mib + sizes.state_mib + sizes.swap_mib + TABLES_MIB;
     let number = |name: &str, value: u32| (name.to_owned(), value.to_string());
     Ok(engine.run(&Step {
         name: "disk".to_owned(),
@@ -48,6 +44,8 @@ pub(crate) fn compose(
             number("DISK_MIB", disk),
             number("ESP_MIB", sizes.esp_mib),
             number("SLOT_MIB", sizes.core_mib),
+            number("STATE_MIB", sizes.state_mib),
+            number("SWAP_MIB", sizes.swap_mib),
             ("PRODUCT".to_owned(), product.name.clone()),
             ("UKI_NAME".to_owned(), text::kernel_bundle_name(product)),
         ]),

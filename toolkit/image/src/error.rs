@@ -86,6 +86,9 @@ pub enum Error {
     /// The hash offset makes no sense.
     #[error("core.img has an impossible hash offset")]
     HashOffset(#[from] bastide_boot::GeometryError),
+    /// The product's version does not make a release number.
+    #[error("product.toml: `product.version`")]
+    Release(#[from] bastide_boot::ReleaseError),
 }
 
 impl Error {

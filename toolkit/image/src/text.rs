@@ -1,6 +1,6 @@
 //! The small files that are rendered from the product's definition.
 
-use bastide_boot::{CommandLine, HashOffset};
+use bastide_boot::{CommandLine, HashOffset, release_number};
 use bastide_config::product::Product;
 
 use crate::Error;
@@ -83,6 +83,14 @@ pub fn command_line(
     words.push(format!(
         "bastide.on-failure={}",
         product.on_failure.as_str()
+    ));
+    words.push(format!(
+        "bastide.release={}",
+        release_number(&product.version)?
+    ));
+    words.push(format!(
+        "bastide.recovery-key={}",
+        product.recovery_key.as_str()
     ));
     let line = words.join(" ");
     match CommandLine::parse(line.as_bytes()) {

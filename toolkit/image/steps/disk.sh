@@ -26,9 +26,14 @@ truncate --size=$((DISK_MIB * mebibyte)) "$disk"
 esp_start=1
 core_a_start=$((esp_start + ESP_MIB))
 core_b_start=$((core_a_start + SLOT_MIB))
+state_start=$((core_b_start + SLOT_MIB))
+swap_start=$((state_start + STATE_MIB))
 root_type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709
 esp_type=c12a7328-f81f-11d2-ba4b-00a0c93ec93b
-# Attribute bits 59 (grow), 60 (read-only): Core is never written or grown.
+state_type=4d21b016-b534-45c2-a9fb-5c16e091fd2d
+swap_type=0657fd6d-a4ab-43c4-84e5-0933c84b4f4f
+# Attribute bits 60 (read-only): Core is never written; 63 (no automatic mount): state
+# and swap are empty here, what is in them is made on the machine and opened by it alone.
 sfdisk --quiet --no-reread --no-tell-kernel "$disk" <<TABLE
 label: gpt
 label-id: $(derived_uuid disk)
@@ -39,6 +44,8 @@ first-lba: 2048
 start=$((esp_start * 2048)), size=$((ESP_MIB * 2048)), type=$esp_type, uuid=$(derived_uuid esp), name="esp"
 start=$((core_a_start * 2048)), size=$((SLOT_MIB * 2048)), type=$root_type, uuid=$core_uuid, name="core-a", attrs="GUID:60"
 start=$((core_b_start * 2048)), size=$((SLOT_MIB * 2048)), type=$root_type, uuid=$(derived_uuid core-b), name="_empty", attrs="GUID:60"
+start=$((state_start * 2048)), size=$((STATE_MIB * 2048)), type=$state_type, uuid=$(derived_uuid state), name="state", attrs="GUID:63"
+start=$((swap_start * 2048)), size=$((SWAP_MIB * 2048)), type=$swap_type, uuid=$(derived_uuid swap), name="swap", attrs="GUID:63"
 TABLE
 
 # The ESP.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{OnFailure, Package, VERSION, Word, raw};
+use super::{OnFailure, Package, RecoveryKey, VERSION, Word, raw};
 use crate::name::{ServiceName, Why, check_name, check_text};
 use crate::problem::{Examination, Problems, Spanned};
 
@@ -34,6 +34,9 @@ pub struct Layer {
     pub(super) packages: Vec<Package>,
     pub(super) esp_mib: Option<u32>,
     pub(super) core_mib: Option<u32>,
+    pub(super) state_mib: Option<u32>,
+    pub(super) swap_mib: Option<u32>,
+    pub(super) recovery_key: Option<RecoveryKey>,
     pub(super) consoles: Option<Vec<String>>,
     pub(super) vendor: Option<String>,
     pub(super) home_url: Option<String>,
@@ -131,6 +134,18 @@ fn validate(
     };
     let esp_mib = size(&raw.partitions.esp_mib, "partitions.esp-mib", &mut seen);
     let core_mib = size(&raw.partitions.core_mib, "partitions.core-mib", &mut seen);
+    let state_mib = size(&raw.partitions.state_mib, "partitions.state-mib", &mut seen);
+    let swap_mib = size(&raw.partitions.swap_mib, "partitions.swap-mib", &mut seen);
+    let recovery_key = optional(
+        raw.state.recovery_key.as_ref(),
+        "state.recovery-key",
+        &mut seen,
+        |text| match text {
+            "confirmed" => Ok(RecoveryKey::Confirmed),
+            "shown" => Ok(RecoveryKey::Shown),
+            _ => Err("is `confirmed` or `shown`".to_owned()),
+        },
+    );
     let vendor = optional(
         raw.branding.vendor.as_ref(),
         "branding.vendor",
@@ -163,6 +178,9 @@ fn validate(
         packages,
         esp_mib,
         core_mib,
+        state_mib,
+        swap_mib,
+        recovery_key,
         consoles,
         vendor,
         home_url,

@@ -24,6 +24,8 @@ pub(super) struct File {
     pub packages: Vec<Package>,
     #[serde(default)]
     pub partitions: Partitions,
+    #[serde(default)]
+    pub state: State,
     pub consoles: Option<Spanned<Vec<Text>>>,
     #[serde(default)]
     pub branding: Branding,
@@ -70,6 +72,14 @@ pub(super) struct Package {
 pub(super) struct Partitions {
     pub esp_mib: Option<Spanned<i64>>,
     pub core_mib: Option<Spanned<i64>>,
+    pub state_mib: Option<Spanned<i64>>,
+    pub swap_mib: Option<Spanned<i64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct State {
+    pub recovery_key: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
