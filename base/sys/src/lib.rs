@@ -1,5 +1,5 @@
-//! The system calls that no maintained crate wraps safely: kernel keys and the
-//! device mapper.
+//! The system calls that no maintained crate wraps safely: kernel keys, the device
+//! mapper, swap and growing ext4.
 //!
 //! The only crate of `base` with `unsafe`. Each function checks what the kernel would
 //! otherwise trust us for, so that no caller can break memory safety. It never keeps
@@ -11,4 +11,6 @@
 //! System V semaphores into the initramfs, for five ioctls.
 
 pub mod device_mapper;
+pub mod ext4;
 pub mod keys;
+pub mod swap;

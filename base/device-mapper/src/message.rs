@@ -1,9 +1,10 @@
 //! Messages to and from the device mapper (`struct dm_ioctl` and
 //! `struct dm_target_spec` of `linux/dm-ioctl.h`), as bytes.
 
+use bastide_disk::DeviceNumber;
 use bastide_sys::device_mapper::{DATA_SIZE_OFFSET, HEADER_SIZE};
 
-use crate::VerityError;
+use crate::MapperError;
 
 const DATA_START_OFFSET: usize = 16;
 const TARGET_COUNT_OFFSET: usize = 20;
@@ -29,7 +30,7 @@ pub struct Message {
 
 impl Message {
     /// A message about the device of a name.
-    pub fn new(name: &str) -> Result<Self, VerityError> {
+    pub fn new(name: &str) -> Result<Self, MapperError> {
         let mut message = Self {
             bytes: vec![0; HEADER_SIZE],
         };
@@ -42,28 +43,33 @@ impl Message {
     }
 
     /// Gives the device a UUID when it is made.
-    pub fn uuid(mut self, uuid: &str) -> Result<Self, VerityError> {
+    pub fn uuid(mut self, uuid: &str) -> Result<Self, MapperError> {
         self.text(UUID, uuid)?;
         Ok(self)
     }
 
-    /// Makes the table read-only, without which dm-verity refuses it.
+    /// Makes the table read-only.
     pub fn read_only(mut self) -> Self {
         self.put(FLAGS_OFFSET, READ_ONLY);
         self
     }
 
-    /// Appends the only target of a table: a dm-verity one from sector 0.
-    pub fn target(mut self, sectors: u64, parameters: &str) -> Result<Self, VerityError> {
+    /// Appends the only target of a table, from sector 0.
+    pub fn target(
+        mut self,
+        kind: &str,
+        sectors: u64,
+        parameters: &str,
+    ) -> Result<Self, MapperError> {
         if parameters.contains('\0') {
-            return Err(VerityError::Message);
+            return Err(MapperError::Message);
         }
         let size = (TARGET_SIZE + parameters.len() + 1).next_multiple_of(8);
         let mut target = vec![0; size];
         target[8..16].copy_from_slice(&sectors.to_le_bytes());
-        let next = u32::try_from(size).map_err(|_| VerityError::Message)?;
+        let next = u32::try_from(size).map_err(|_| MapperError::Message)?;
         target[20..24].copy_from_slice(&next.to_le_bytes());
-        target[24..30].copy_from_slice(b"verity");
+        put_text(&mut target[24..TARGET_SIZE], kind)?;
         target[TARGET_SIZE..TARGET_SIZE + parameters.len()].copy_from_slice(parameters.as_bytes());
         self.bytes.extend(target);
         self.put(TARGET_COUNT_OFFSET, 1);
@@ -71,7 +77,7 @@ impl Message {
     }
 
     /// Leaves room for an answer with a target.
-    pub fn with_room(mut self) -> Result<Self, VerityError> {
+    pub fn with_room(mut self) -> Result<Self, MapperError> {
         self.bytes.resize(HEADER_SIZE + ROOM, 0);
         self.sized()
     }
@@ -81,11 +87,14 @@ impl Message {
         &mut self.bytes
     }
 
-    /// Minor number of the device in the kernel's answer.
-    pub fn minor(&self) -> u32 {
+    /// Number of the device in the kernel's answer.
+    pub fn device(&self) -> DeviceNumber {
         // As `new_encode_dev()` of the kernel spreads it.
         let device = self.get(DEVICE_OFFSET);
-        (device & 0xff) | ((device >> 12) & 0xf_ff00)
+        DeviceNumber {
+            major: (device >> 8) & 0xfff,
+            minor: (device & 0xff) | ((device >> 12) & 0xf_ff00),
+        }
     }
 
     /// The status text in the kernel's answer, where it has a single target of that
@@ -101,19 +110,14 @@ impl Message {
             .flatten()
     }
 
-    fn sized(mut self) -> Result<Self, VerityError> {
-        let size = u32::try_from(self.bytes.len()).map_err(|_| VerityError::Message)?;
+    fn sized(mut self) -> Result<Self, MapperError> {
+        let size = u32::try_from(self.bytes.len()).map_err(|_| MapperError::Message)?;
         self.put(DATA_SIZE_OFFSET, size);
         Ok(self)
     }
 
-    fn text(&mut self, place: std::ops::Range<usize>, text: &str) -> Result<(), VerityError> {
-        // One byte stays zero, for the end.
-        if text.len() >= place.len() || text.is_empty() || text.contains('\0') {
-            return Err(VerityError::Message);
-        }
-        self.bytes[place.start..place.start + text.len()].copy_from_slice(text.as_bytes());
-        Ok(())
+    fn text(&mut self, place: std::ops::Range<usize>, text: &str) -> Result<(), MapperError> {
+        put_text(&mut self.bytes[place], text)
     }
 
     fn put(&mut self, position: usize, value: u32) {
@@ -125,6 +129,15 @@ impl Message {
         word.copy_from_slice(&self.bytes[position..position + 4]);
         u32::from_le_bytes(word)
     }
+}
+
+fn put_text(place: &mut [u8], text: &str) -> Result<(), MapperError> {
+    // One byte stays zero, for the end.
+    if text.len() >= place.len() || text.is_empty() || text.contains('\0') {
+        return Err(MapperError::Message);
+    }
+    place[..text.len()].copy_from_slice(text.as_bytes());
+    Ok(())
 }
 
 fn until_nul(bytes: &[u8]) -> Option<&str> {
@@ -141,7 +154,10 @@ mod tests {
         let sizes = [
             Message::new("core").unwrap(),
             Message::new("core").unwrap().with_room().unwrap(),
-            Message::new("core").unwrap().target(8, "1 a b").unwrap(),
+            Message::new("core")
+                .unwrap()
+                .target("verity", 8, "1 a b")
+                .unwrap(),
         ]
         .map(|mut message| {
             let told = message.get(DATA_SIZE_OFFSET) as usize;
@@ -154,7 +170,7 @@ mod tests {
     #[test]
     fn names_that_do_not_fit_are_refused() {
         for name in ["", &"x".repeat(128), "a\0b"] {
-            assert!(matches!(Message::new(name), Err(VerityError::Message)));
+            assert!(matches!(Message::new(name), Err(MapperError::Message)));
         }
         assert!(Message::new(&"x".repeat(127)).is_ok());
         assert!(
@@ -163,16 +179,19 @@ mod tests {
                 .uuid(&"x".repeat(129))
                 .is_err()
         );
-        assert!(Message::new("core").unwrap().target(8, "a\0b").is_err());
+        for (kind, parameters) in [("crypt", "a\0b"), ("", "a"), (&"x".repeat(16), "a")] {
+            let message = Message::new("core").unwrap();
+            assert!(message.target(kind, 8, parameters).is_err());
+        }
     }
 
     #[test]
-    fn minors_above_a_byte_are_put_together() {
+    fn numbers_above_a_byte_are_put_together() {
         let mut message = Message::new("core").unwrap();
         message.put(DEVICE_OFFSET, 0xfd07);
-        assert_eq!(message.minor(), 7);
+        assert_eq!(message.device().to_string(), "253:7");
         message.put(DEVICE_OFFSET, 0x0010_fd01);
-        assert_eq!(message.minor(), 0x101);
+        assert_eq!(message.device().to_string(), "253:257");
     }
 
     fn answer(count: u32, flags: u32, kind: &[u8], text: &[u8]) -> Message {
