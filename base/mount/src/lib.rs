@@ -1,10 +1,11 @@
 //! Mounting file systems and switching root.
 //!
 //! Every mount is nosuid, nodev and noexec unless what it is for needs otherwise, and
-//! the type says what that is; callers choose no flags. This crate never mounts
-//! anything writable from a disk.
+//! the type says what that is; callers choose no flags. Nothing that can be written can
+//! hold programs.
 #![forbid(unsafe_code)]
 
+mod disk;
 mod switch_root;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_move, mount_remount, unmount};
 
+pub use disk::{Esp, EspAccess, Usage, mount_state, usage};
 pub use switch_root::switch_root;
 
 /// File systems that the kernel makes.
@@ -73,6 +75,14 @@ pub enum MountError {
     #[error("cannot unmount {}", path.display())]
     Unmount {
         /// Mount point.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The file system does not say how full it is.
+    #[error("cannot ask how full the file system of {} is", path.display())]
+    Usage {
+        /// The path.
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,
