@@ -53,6 +53,12 @@ pub struct Configuration {
     pub vendor_strings: Vec<String>,
     /// Where the serial console goes.
     pub serial: Serial,
+    /// Whether there is a second serial line (`ttyS1`), which [`crate::Machine::second_line`]
+    /// reads: for what programs of an instrumented image report past console and log.
+    pub second_line: bool,
+    /// Whether all that goes over the TPM's bus is written down; see
+    /// [`crate::Machine::tpm_traffic`].
+    pub trace_tpm: bool,
     /// Where variables and TPM state persist; `None`: nowhere.
     pub state: Option<PathBuf>,
     /// Where logs go and stay; `None`: a directory that goes away with
@@ -72,6 +78,8 @@ impl Configuration {
             processors: 2,
             vendor_strings: Vec::new(),
             serial: Serial::Captured,
+            second_line: false,
+            trace_tpm: false,
             state: None,
             record: None,
         }
@@ -91,6 +99,7 @@ pub(crate) struct Prepared {
     pub(crate) variables: PathBuf,
     pub(crate) tpm_socket: PathBuf,
     pub(crate) serial_socket: PathBuf,
+    pub(crate) second_line_socket: PathBuf,
     pub(crate) monitor_socket: PathBuf,
 }
 
@@ -173,6 +182,11 @@ pub(crate) fn arguments(machine: &Configuration, files: &Prepared) -> Vec<OsStri
         }
     }
     add(&["-serial", "chardev:serial"]);
+    if machine.second_line {
+        let socket = value(&files.second_line_socket);
+        add(&["-chardev", &format!("socket,id=second,path={socket}")]);
+        add(&["-serial", "chardev:second"]);
+    }
     let monitor = value(&files.monitor_socket);
     add(&["-chardev", &format!("socket,id=monitor,path={monitor}")]);
     add(&["-mon", "chardev=monitor,mode=control"]);
@@ -203,6 +217,7 @@ mod tests {
             variables: "/run/vars".into(),
             tpm_socket: "/run/tpm".into(),
             serial_socket: "/run/serial".into(),
+            second_line_socket: "/run/second".into(),
             monitor_socket: "/run/monitor".into(),
         };
         let all = arguments(machine, &files);
@@ -251,5 +266,14 @@ mod tests {
         let line = line(&machine);
         assert!(line.contains("stdio,id=serial,mux=on,signal=off"));
         assert!(!line.contains("/run/serial"));
+    }
+
+    #[test]
+    fn a_second_line_comes_after_the_console() {
+        let mut machine = machine();
+        assert!(!line(&machine).contains("/run/second"));
+        machine.second_line = true;
+        let line = line(&machine);
+        assert!(line.find("chardev:serial").unwrap() < line.find("chardev:second").unwrap());
     }
 }

@@ -15,7 +15,14 @@ use crate::child::{Owned, bound_to_us};
 use crate::console::Console;
 use crate::monitor::{Monitor, MonitorError};
 use crate::times::BootTimes;
-use crate::tpm::Tpm;
+use crate::tpm::{self, Tpm};
+use crate::tpm_traffic::TpmTraffic;
+
+/// The directory with the TPM's memory, and the file that is the variable store, in the
+/// directory of a machine's state.
+pub const TPM_STATE: &str = "tpm-state";
+/// See [`TPM_STATE`].
+pub const VARIABLES: &str = "variables.fd";
 
 /// How long QEMU may take to open its sockets.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -66,6 +73,12 @@ pub enum MachineError {
         /// The last lines of its console.
         tail: String,
     },
+    /// The TPM emulator did not write down what went over the bus.
+    #[error("{}: no TPM traffic that can be read", path.display())]
+    NoTraffic {
+        /// The emulator's log.
+        path: PathBuf,
+    },
     /// The monitor.
     #[error("the machine's monitor failed")]
     Monitor(#[from] MonitorError),
@@ -83,6 +96,7 @@ pub struct Machine {
     qemu: Owned,
     tpm: Tpm,
     console: Option<Console>,
+    second_line: Option<Console>,
     monitor: Monitor,
     record: PathBuf,
     _sockets: TempDir,
@@ -105,14 +119,16 @@ impl Machine {
             fs::create_dir_all(needed).map_err(file_error(needed))?;
         }
 
-        let tpm = Tpm::start(&state.join("tpm-state"), run, &record)?;
+        let tpm = Tpm::start(&state.join(TPM_STATE), run, &record, machine.trace_tpm)?;
         let files = Prepared {
             variables: private_variables(&machine.firmware.variables, state)?,
             tpm_socket: tpm.socket.clone(),
             serial_socket: run.join("serial"),
+            second_line_socket: run.join("second"),
             monitor_socket: run.join("monitor"),
         };
         let serial = listen(&files.serial_socket)?;
+        let second = listen(&files.second_line_socket)?;
         let monitor = listen(&files.monitor_socket)?;
 
         let messages = record.join("qemu.log");
@@ -133,20 +149,25 @@ impl Machine {
                 source,
             })?;
 
-        let console = if machine.serial == Serial::Captured {
-            let stream = accept(&serial, &mut qemu, &messages)?;
-            let log = record.join("serial.log");
+        let mut attach = |listener: &UnixListener, log: &str| {
+            let stream = accept(listener, &mut qemu, &messages)?;
+            let log = record.join(log);
             let log = File::create(&log).map_err(file_error(&log))?;
-            let console = Console::attach(stream, log, power_on).map_err(file_error(run))?;
-            Some(console)
-        } else {
-            None
+            Console::attach(stream, log, power_on).map_err(file_error(run))
         };
+        let console = (machine.serial == Serial::Captured)
+            .then(|| attach(&serial, "serial.log"))
+            .transpose()?;
+        let second_line = machine
+            .second_line
+            .then(|| attach(&second, "second-line.log"))
+            .transpose()?;
         let monitor = Monitor::new(accept(&monitor, &mut qemu, &messages)?)?;
         Ok(Self {
             qemu,
             tpm,
             console,
+            second_line,
             monitor,
             record,
             _sockets: directory,
@@ -162,6 +183,27 @@ impl Machine {
         self.console
             .as_ref()
             .expect("a machine whose console is captured")
+    }
+
+    /// The second serial line.
+    ///
+    /// # Panics
+    /// When the machine was configured without.
+    pub fn second_line(&self) -> &Console {
+        self.second_line
+            .as_ref()
+            .expect("a machine with a second serial line")
+    }
+
+    /// All that has gone over the TPM's bus since power-on.
+    ///
+    /// # Errors
+    /// When the machine was configured without [`Configuration::trace_tpm`], or the
+    /// emulator's log cannot be read or understood.
+    pub fn tpm_traffic(&self) -> Result<TpmTraffic, MachineError> {
+        let path = self.record.join(tpm::LOG);
+        let log = fs::read_to_string(&path).map_err(file_error(&path))?;
+        TpmTraffic::parse(&log).ok_or(MachineError::NoTraffic { path })
     }
 
     /// The monitor: keyboard, power button, screen.
@@ -228,11 +270,8 @@ impl Machine {
     /// Lets the console's last bytes arrive after QEMU is gone.
     fn settle(&self) {
         let end = Instant::now() + Duration::from_secs(2);
-        while self
-            .console
-            .as_ref()
-            .is_some_and(|console| !console.is_closed())
-            && Instant::now() < end
+        let open = |line: &Option<Console>| line.as_ref().is_some_and(|line| !line.is_closed());
+        while (open(&self.console) || open(&self.second_line)) && Instant::now() < end
         {
             thread::sleep(Duration::from_millis(2));
         }
@@ -247,7 +286,7 @@ impl Machine {
 /// The variable store that this machine may write; kept from start to start if
 /// the state directory is.
 fn private_variables(original: &Path, state: &Path) -> Result<PathBuf, MachineError> {
-    let private = state.join("variables.fd");
+    let private = state.join(VARIABLES);
     if !private.exists() {
         fs::copy(original, &private).map_err(file_error(original))?;
         let mut permissions = fs::metadata(&private)

@@ -9,6 +9,12 @@ use std::time::{Duration, Instant};
 use crate::child::{Owned, bound_to_us};
 use crate::machine::MachineError;
 
+/// The emulator's log in the directory of a start's records.
+pub(crate) const LOG: &str = "tpm.log";
+
+/// The log level at which swtpm writes every byte that it reads and writes.
+const TRACE_LEVEL: u32 = 20;
+
 /// A running TPM emulator.
 #[derive(Debug)]
 pub(crate) struct Tpm {
@@ -19,14 +25,27 @@ pub(crate) struct Tpm {
 
 impl Tpm {
     /// Starts swtpm on the state in `state` (made if missing), its socket in `run`,
-    /// its log in `record`.
-    pub(crate) fn start(state: &Path, run: &Path, record: &Path) -> Result<Self, MachineError> {
+    /// its log in `record`; with `trace` the log holds every command and response.
+    pub(crate) fn start(
+        state: &Path,
+        run: &Path,
+        record: &Path,
+        trace: bool,
+    ) -> Result<Self, MachineError> {
         fs::create_dir_all(state).map_err(|source| MachineError::File {
             path: state.to_owned(),
             source,
         })?;
         let socket = run.join("tpm");
-        let log = record.join("tpm.log");
+        let log = record.join(LOG);
+        // swtpm goes on writing where an earlier start of the machine ended.
+        match fs::remove_file(&log) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(MachineError::File { path: log, source });
+            }
+            _ => {}
+        }
+        let level = if trace { TRACE_LEVEL } else { 1 };
         let mut process = bound_to_us("swtpm")
             .args(["socket", "--tpm2", "--terminate"])
             .arg("--tpmstate")
@@ -34,7 +53,7 @@ impl Tpm {
             .arg("--ctrl")
             .arg(format!("type=unixio,path={}", socket.display()))
             .arg("--log")
-            .arg(format!("file={},level=1", log.display()))
+            .arg(format!("file={},level={level}", log.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
