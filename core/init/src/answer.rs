@@ -141,7 +141,7 @@ mod tests {
 
     fn service(name: &str, calls: &str) -> Service {
         let text = format!(
-            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"{name}\"\nreadiness = \"notify\"\n{calls}"
+            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"{name}\"\nreadiness = \"notify\"\nsystem-calls = [{ allow = [\"@base\"], why = \"runs and does nothing else\" }]\n{calls}"
         );
         let name = ServiceName::new(name).expect("a name");
         Service::parse(name, Path::new("x"), &text).unwrap_or_else(|problems| panic!("{problems}"))

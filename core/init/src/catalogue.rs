@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_bad_definition_does_not_hide_the_good_ones() {
         let folder = tempfile::tempdir().expect("a folder");
-        let good = "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"console-serial\"\nreadiness = \"started\"\n";
+        let good = "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"console-serial\"\nreadiness = \"started\"\nsystem-calls = [{ allow = [\"@base\"], why = \"runs and does nothing else\" }]\n";
         for (name, text) in [
             ("b-good", good),
             ("a-bad", "version = 2"),

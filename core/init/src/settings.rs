@@ -111,7 +111,7 @@ mod tests {
 
     fn settings(rest: &str) -> Settings {
         let text = format!(
-            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"console-serial\"\nreadiness = \"notify\"\n{rest}"
+            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"console-serial\"\nreadiness = \"notify\"\nsystem-calls = [{ allow = [\"@base\"], why = \"runs and does nothing else\" }]\n{rest}"
         );
         let name = ServiceName::new("x").expect("a name");
         let service = Service::parse(name, Path::new("x"), &text)

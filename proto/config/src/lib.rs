@@ -10,10 +10,12 @@
 //! or guessing what an author meant.
 #![forbid(unsafe_code)]
 
+pub mod address_family;
 pub mod capability;
 pub mod name;
 pub mod problem;
 pub mod product;
 pub mod product_info;
 pub mod service;
+pub mod system_call;
 pub mod users;

@@ -1,10 +1,13 @@
 //! `service.toml`: what a service of the Core is and what it may do.
 //!
-//! The definition holds only what PID 1 enforces today. Keys that belong to the
-//! sandbox to come (paths, devices, namespaces, system calls, sockets) are known
-//! by name and refused, because a grant that nobody enforces reads like a
-//! promise.
+//! A service has nothing that its definition does not name: no path but /usr, no
+//! device but the harmless ones, no network, no system call. The definition holds
+//! only what PID 1 enforces, because a grant that nobody enforces reads like a
+//! promise. How definitions fit each other is in [`agreement`].
 
+pub mod agreement;
+mod check;
+mod grants;
 mod raw;
 mod validate;
 
@@ -12,10 +15,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::capability::Capability;
 use crate::name::{ServiceName, Why};
 use crate::problem::{Examination, Problems};
 use crate::users::User;
+
+pub use check::USUAL_DEVICES;
+pub use grants::{
+    Calls, CapabilityGrant, Device, DeviceAccess, FamilyGrant, Namespace, PathGrant, Serves, Share,
+    Socket, SocketKind, SocketPlace, State, SystemCalls, Tty,
+};
 
 /// The version of the format that this parser reads.
 pub const VERSION: i64 = 1;
@@ -34,7 +42,8 @@ pub struct Service {
     pub program: PathBuf,
     /// Its arguments, the program's own name left out.
     pub arguments: Vec<String>,
-    /// Its whole environment but for what PID 1 adds (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
+    /// Its whole environment but for what PID 1 adds (`NOTIFY_SOCKET`,
+    /// `WATCHDOG_USEC`, `LISTEN_FDS` and the like).
     pub environment: BTreeMap<String, String>,
     /// The user it runs as.
     pub user: User,
@@ -54,23 +63,34 @@ pub struct Service {
     pub watchdog: Option<Duration>,
     /// What happens when it ends by itself.
     pub restart: Restart,
+    /// What it sees besides /usr, to read.
+    pub readable: Vec<PathGrant>,
+    /// What it sees to write.
+    pub writable: Vec<PathGrant>,
+    /// What it keeps across boots, if anything.
+    pub state: Option<State>,
+    /// Why it has a directory of its own below /run while it runs, if it has.
+    pub runtime: Option<Why>,
+    /// The devices it may open besides [`USUAL_DEVICES`].
+    pub devices: Vec<Device>,
+    /// The sockets it is passed, in this order.
+    pub sockets: Vec<Socket>,
+    /// The Varlink interfaces it serves.
+    pub serves: Vec<Serves>,
     /// The Varlink methods it may call.
     pub calls: Vec<Calls>,
     /// The capabilities it keeps; everything else is dropped for good.
     pub capabilities: Vec<CapabilityGrant>,
+    /// The system calls it may make; any other ends it.
+    pub system_calls: Vec<SystemCalls>,
+    /// The address families of which it may make sockets.
+    pub address_families: Vec<FamilyGrant>,
+    /// The namespaces it shares with PID 1.
+    pub shares: Vec<Share>,
     /// Limits of its control group.
     pub limits: Limits,
     /// Limits of each of its processes.
     pub resources: Vec<ResourceLimit>,
-}
-
-/// A terminal handed to a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tty {
-    /// The device's name below /dev, for example `ttyS0`.
-    pub device: String,
-    /// Why the service has it.
-    pub why: Why,
 }
 
 /// How a service tells that it is ready.
@@ -108,26 +128,6 @@ pub struct Restart {
     pub window: Duration,
 }
 
-/// Methods of one Varlink interface that a service may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Calls {
-    /// The interface, for example `org.bastide.Init`.
-    pub interface: String,
-    /// The methods, without the interface's name.
-    pub methods: Vec<String>,
-    /// Why it calls them.
-    pub why: Why,
-}
-
-/// A capability that a service keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CapabilityGrant {
-    /// Which.
-    pub capability: Capability,
-    /// What for.
-    pub why: Why,
-}
-
 /// Limits of a service's control group (cgroup v2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -135,6 +135,8 @@ pub struct Limits {
     pub memory_mib: Option<u32>,
     /// Processes and threads (`pids.max`).
     pub processes: Option<u32>,
+    /// Processor time in percent of one processor (`cpu.max`).
+    pub cpu_percent: Option<u32>,
 }
 
 /// A limit of each process of a service (setrlimit(2)); soft and hard alike.
@@ -191,6 +193,9 @@ impl Service {
     ///     program = "/usr/lib/bastide/console"
     ///     user = "console-serial"
     ///     readiness = "notify"
+    ///     [[system-calls]]
+    ///     allow = ["@base"]
+    ///     why = "draws and does nothing else"
     /// "#;
     /// let name = ServiceName::new("draw").unwrap();
     /// let service = Service::parse(name, "draw/service.toml".as_ref(), text).unwrap();
@@ -199,13 +204,5 @@ impl Service {
     pub fn parse(name: ServiceName, file: &Path, text: &str) -> Result<Self, Problems> {
         let (raw, examination) = Examination::parse::<raw::Service>(file, text)?;
         validate::service(name, raw, examination)
-    }
-
-    /// Whether the service may call `method` of `interface`.
-    #[must_use]
-    pub fn may_call(&self, interface: &str, method: &str) -> bool {
-        self.calls.iter().any(|calls| {
-            calls.interface == interface && calls.methods.iter().any(|known| known == method)
-        })
     }
 }

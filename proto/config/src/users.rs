@@ -18,7 +18,11 @@ use std::fmt;
 pub const ROOT: &str = "root";
 
 /// All users but root, by uid.
-const ALLOCATION: &[(u32, &str)] = &[(501, "console-serial"), (502, "console-screen")];
+const ALLOCATION: &[(u32, &str)] = &[
+    (501, "console-serial"),
+    (502, "console-screen"),
+    (503, "log"),
+];
 
 /// A user of the Core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

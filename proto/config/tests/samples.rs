@@ -9,6 +9,7 @@ use bastide_config::name::ServiceName;
 use bastide_config::problem::Problems;
 use bastide_config::product::{Layer, Product};
 use bastide_config::service::Service;
+use bastide_config::service::agreement::{Scope, disagreements};
 
 fn samples(kind: &str) -> Vec<(PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -127,8 +128,9 @@ fn the_products_of_the_tree_resolve() {
 }
 
 #[test]
-fn the_services_of_the_products_are_defined_and_their_needs_listed() {
+fn the_services_of_the_products_are_defined_and_fit_each_other() {
     for product in ["base", "workstation", "gateway", "demo"].map(shipped) {
+        let mut services = Vec::new();
         for name in &product.services {
             let candidates = bastide_config::service::definition_paths(name);
             let text = candidates
@@ -140,6 +142,8 @@ fn the_services_of_the_products_are_defined_and_their_needs_listed() {
             for need in &service.needs {
                 assert!(product.services.contains(need), "{name} needs {need}");
             }
+            services.push(service);
         }
+        assert_eq!(disagreements(&services, Scope::Machine), []);
     }
 }

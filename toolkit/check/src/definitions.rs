@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bastide_config::name::ServiceName;
 use bastide_config::product::{Definition, Product};
+use bastide_config::service::agreement::{Scope, disagreements};
 use bastide_config::service::{Service, definition_paths};
 
 use crate::Unreadable;
@@ -16,14 +17,26 @@ use crate::Unreadable;
 /// When a directory cannot be listed.
 pub fn violations(tree: &Path) -> Result<Vec<String>, Unreadable> {
     let mut found = Vec::new();
+    let mut understood = Vec::new();
     for program in directories(&tree.join("core"))? {
         let services = directories(&program.join("services"))?;
         for home in services.into_iter().chain([program]) {
             let file = home.join("service.toml");
             if file.exists() {
-                found.extend(service(tree, &home, &file));
+                match service(tree, &home, &file) {
+                    Ok(service) => understood.push(service),
+                    Err(problem) => found.push(problem),
+                }
             }
         }
+    }
+    // What does not fit may be due to what was not understood: first things first.
+    if found.is_empty() {
+        let disagreements = disagreements(&understood, Scope::Tree).into_iter();
+        found.extend(disagreements.map(|problem| {
+            let (service, key, what) = (problem.service, problem.key, problem.what);
+            format!("service {service}: `{key}`: {what}")
+        }));
     }
     for home in directories(&tree.join("products"))? {
         found.extend(product(tree, &home));
@@ -31,18 +44,16 @@ pub fn violations(tree: &Path) -> Result<Vec<String>, Unreadable> {
     Ok(found)
 }
 
-fn service(tree: &Path, home: &Path, file: &Path) -> Option<String> {
+fn service(tree: &Path, home: &Path, file: &Path) -> Result<Service, String> {
     let shown = file.strip_prefix(tree).unwrap_or(file);
     let name = home.file_name().unwrap_or_default().to_string_lossy();
     let name = match ServiceName::new(&name) {
         Ok(name) => name,
-        Err(why) => return Some(format!("{}: {why}", shown.display())),
+        Err(why) => return Err(format!("{}: {why}", shown.display())),
     };
     match fs::read_to_string(file) {
-        Ok(text) => Service::parse(name, shown, &text)
-            .err()
-            .map(|problems| problems.to_string()),
-        Err(error) => Some(format!("{}: {error}", shown.display())),
+        Ok(text) => Service::parse(name, shown, &text).map_err(|problems| problems.to_string()),
+        Err(error) => Err(format!("{}: {error}", shown.display())),
     }
 }
 
@@ -116,5 +127,27 @@ mod tests {
         let has = |text: &str| found.iter().any(|problem| problem.contains(text));
         assert!(has("core/lamp/service.toml:3"), "{found:?}");
         assert!(has("nothing defines the service console-"), "{found:?}");
+    }
+
+    #[test]
+    fn the_services_of_the_tree_fit_each_other() {
+        assert_eq!(violations(&tree()).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn services_that_do_not_fit_each_other_are_found() {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path().join("core/lamp");
+        fs::create_dir_all(&home).unwrap();
+        let text = "version = 1\ndescription = \"Shines\"\nprogram = \"/usr/lib/bastide/lamp\"\nuser = \"log\"\nreadiness = \"started\"\n\
+                    [[calls]]\ninterface = \"org.bastide.Sun\"\nmethods = [\"Rise\"]\nwhy = \"shines by day as well\"\n\
+                    [[system-calls]]\nallow = [\"@base\"]\nwhy = \"shines and does nothing else\"\n";
+        fs::write(home.join("service.toml"), text).unwrap();
+        let found = violations(place.path()).unwrap();
+        assert!(
+            found.iter().any(|problem| problem
+                == "service lamp: `calls.interface`: org.bastide.Sun is served by no service"),
+            "{found:?}"
+        );
     }
 }

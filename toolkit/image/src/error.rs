@@ -64,6 +64,16 @@ pub enum Error {
     /// A service's definition is wrong.
     #[error(transparent)]
     Service(#[from] bastide_config::problem::Problems),
+    /// The definitions of a product's services do not fit each other.
+    #[error("service {service}: `{key}`: {what}")]
+    Disagreement {
+        /// The service whose definition is to be mended.
+        service: String,
+        /// The key of its definition.
+        key: &'static str,
+        /// What is wrong.
+        what: String,
+    },
     /// The command line that was put together is one the initramfs would refuse.
     #[error("the initramfs would refuse the command line `{line}`")]
     CommandLine {

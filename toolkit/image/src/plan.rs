@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bastide_config::product::Product;
+use bastide_config::service::agreement::{Scope, disagreements};
 use bastide_config::service::{PROGRAMS, Service};
 use bastide_recipe::{Input, Source};
 use bastide_rootfs::Plan;
@@ -100,6 +101,7 @@ pub(crate) fn contents(
     }
 
     let mut programs = BTreeSet::from(["init".to_owned()]);
+    let mut services = Vec::new();
     for name in &product.services {
         let file = service_file(tree, name.as_str())?;
         let service = Service::parse(name.clone(), &file, &read(&tree.join(&file))?)?;
@@ -115,6 +117,15 @@ pub(crate) fn contents(
             origin: DataOrigin::Tree(file.display().to_string()),
         });
         inputs.push(Input::new(input, Source::Path(tree.join(&file))));
+        services.push(service);
+    }
+    // PID 1 would keep such a service from starting; better not to ship it.
+    if let Some(problem) = disagreements(&services, Scope::Machine).into_iter().next() {
+        return Err(Error::Disagreement {
+            service: problem.service.to_string(),
+            key: problem.key,
+            what: problem.what,
+        });
     }
 
     let mut packages = Vec::new();

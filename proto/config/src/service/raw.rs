@@ -30,23 +30,31 @@ pub(super) struct Service {
     pub watchdog_seconds: Option<Number>,
     pub restart: Option<Restart>,
     #[serde(default)]
+    pub readable: Vec<Path>,
+    #[serde(default)]
+    pub writable: Vec<Path>,
+    pub state: Option<State>,
+    pub runtime: Option<Runtime>,
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    #[serde(default)]
+    pub sockets: Vec<Socket>,
+    #[serde(default)]
+    pub serves: Vec<Serves>,
+    #[serde(default)]
     pub calls: Vec<Calls>,
     #[serde(default)]
     pub capabilities: Vec<Capability>,
     #[serde(default)]
+    pub system_calls: Vec<SystemCalls>,
+    #[serde(default)]
+    pub address_families: Vec<AddressFamily>,
+    #[serde(default)]
+    pub shares: Vec<Share>,
+    #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
     pub resources: Resources,
-
-    // Known, and refused until PID 1 enforces them.
-    pub readable: Option<Spanned<toml::Value>>,
-    pub writable: Option<Spanned<toml::Value>>,
-    pub devices: Option<Spanned<toml::Value>>,
-    pub sockets: Option<Spanned<toml::Value>>,
-    pub namespaces: Option<Spanned<toml::Value>>,
-    pub network: Option<Spanned<toml::Value>>,
-    pub system_calls: Option<Spanned<toml::Value>>,
-    pub address_families: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +76,53 @@ pub(super) struct Restart {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Path {
+    pub path: Text,
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct State {
+    pub size_mib: Number,
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Runtime {
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Device {
+    pub path: Text,
+    pub access: Text,
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Socket {
+    pub name: Text,
+    pub kind: Text,
+    pub path: Option<Text>,
+    pub mode: Option<Text>,
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Serves {
+    pub interface: Text,
+    pub socket: Text,
+    pub callers: Spanned<Vec<Text>>,
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Calls {
     pub interface: Text,
     pub methods: Spanned<Vec<Text>>,
@@ -81,11 +136,33 @@ pub(super) struct Capability {
     pub why: Text,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct SystemCalls {
+    pub allow: Spanned<Vec<Text>>,
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct AddressFamily {
+    pub family: Text,
+    pub why: Text,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Share {
+    pub namespace: Text,
+    pub why: Text,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Limits {
     pub memory_mib: Option<Number>,
     pub processes: Option<Number>,
+    pub cpu_percent: Option<Number>,
 }
 
 #[derive(Debug, Default, Deserialize)]

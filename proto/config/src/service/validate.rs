@@ -1,29 +1,27 @@
 //! From the raw structure to [`Service`].
 
+mod grants;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Calls, CapabilityGrant, Limits, PROGRAMS, Readiness, Resource, ResourceLimit, Restart,
-    RestartWhen, Service, Tty, VERSION, raw,
+    Limits, Readiness, Resource, ResourceLimit, Restart, RestartWhen, Service, VERSION, check, raw,
 };
-use crate::capability::Capability;
 use crate::name::{ServiceName, Why, check_text};
 use crate::problem::{Examination, Problems, Spanned};
 use crate::users::User;
 
-/// The longest argument or environment value, in bytes.
-const ARGUMENT_LIMIT: usize = 4096;
-
 /// Variables that PID 1 sets itself, and those that make a dynamic loader or a
 /// runtime load something else.
-const RESERVED_VARIABLES: [&str; 5] = [
+const RESERVED_VARIABLES: [&str; 7] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "LISTEN_FDS",
+    "LISTEN_FDNAMES",
     "LISTEN_PID",
+    "LISTEN_PIDFDID",
 ];
 
 pub(super) fn service(
@@ -31,12 +29,9 @@ pub(super) fn service(
     raw: raw::Service,
     mut seen: Examination<'_>,
 ) -> Result<Service, Problems> {
-    refuse_unenforced(&raw, &mut seen);
     for (list, key) in [(&raw.arguments, "arguments"), (&raw.needs, "needs")] {
         seen.bound(list, key);
     }
-    seen.bound(&raw.calls, "calls");
-    seen.bound(&raw.capabilities, "capabilities");
 
     seen.check(&raw.version, "version", |version| {
         (*version == VERSION)
@@ -44,11 +39,11 @@ pub(super) fn service(
             .ok_or_else(|| format!("{version} is not known; this release reads {VERSION}"))
     });
     let description = seen.check(&raw.description, "description", |text| check_text(text));
-    let program = seen.check(&raw.program, "program", |text| check_program(text));
+    let program = seen.check(&raw.program, "program", |text| check::program(text));
     let arguments: Vec<String> = raw
         .arguments
         .iter()
-        .filter_map(|argument| seen.check(argument, "arguments", |text| check_argument(text)))
+        .filter_map(|argument| seen.check(argument, "arguments", |text| check::argument(text)))
         .collect();
     let environment = environment(&raw.environment, &mut seen);
     let user = seen.check(&raw.user, "user", |text| User::named(text));
@@ -63,7 +58,7 @@ pub(super) fn service(
             "a service that is root says why in `user-why`",
         );
     }
-    let tty = raw.tty.as_ref().map(|tty| self::tty(tty, &mut seen));
+    let granted = grants::all(&raw, &mut seen);
     let needs = needs(&name, &raw.needs, &mut seen);
     let readiness = seen.check(&raw.readiness, "readiness", |text| match text.as_str() {
         "notify" => Ok(Readiness::Notify),
@@ -90,8 +85,6 @@ pub(super) fn service(
         );
     }
     let restart = restart(raw.restart.as_ref(), &mut seen);
-    let calls = calls(&raw.calls, &mut seen);
-    let capabilities = capabilities(&raw.capabilities, &mut seen);
     let limits = Limits {
         memory_mib: small(
             raw.limits.memory_mib.as_ref(),
@@ -99,6 +92,13 @@ pub(super) fn service(
             &mut seen,
         ),
         processes: small(raw.limits.processes.as_ref(), "limits.processes", &mut seen),
+        cpu_percent: number(
+            raw.limits.cpu_percent.as_ref(),
+            "limits.cpu-percent",
+            1..=10_000,
+            &mut seen,
+        )
+        .and_then(|percent| u32::try_from(percent).ok()),
     };
     let resources = resources(&raw.resources, &mut seen);
 
@@ -111,62 +111,30 @@ pub(super) fn service(
             environment,
             user: user?,
             user_why,
-            tty: match tty {
-                None => None,
-                Some(tty) => Some(tty?),
-            },
+            tty: granted.tty,
             needs,
             readiness: readiness?,
             start_timeout,
             stop_timeout,
             watchdog,
             restart: restart?,
-            calls,
-            capabilities,
+            readable: granted.readable,
+            writable: granted.writable,
+            state: granted.state,
+            runtime: granted.runtime,
+            devices: granted.devices,
+            sockets: granted.sockets,
+            serves: granted.serves,
+            calls: granted.calls,
+            capabilities: granted.capabilities,
+            system_calls: granted.system_calls,
+            address_families: granted.address_families,
+            shares: granted.shares,
             limits,
             resources,
         })
     })();
     seen.finish(validated)
-}
-
-fn refuse_unenforced(raw: &raw::Service, seen: &mut Examination<'_>) {
-    for (value, key) in [
-        (&raw.readable, "readable"),
-        (&raw.writable, "writable"),
-        (&raw.devices, "devices"),
-        (&raw.sockets, "sockets"),
-        (&raw.namespaces, "namespaces"),
-        (&raw.network, "network"),
-        (&raw.system_calls, "system-calls"),
-        (&raw.address_families, "address-families"),
-    ] {
-        if let Some(value) = value {
-            seen.at(
-                value.span(),
-                key,
-                "belongs to the service sandbox, which this release does not enforce yet; remove it",
-            );
-        }
-    }
-}
-
-fn check_program(text: &str) -> Result<PathBuf, String> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
-    match text.strip_prefix(PROGRAMS) {
-        Some(file) if !file.is_empty() && file.chars().all(plain) => Ok(PathBuf::from(text)),
-        _ => Err(format!("is no file directly in {PROGRAMS}")),
-    }
-}
-
-fn check_argument(text: &str) -> Result<String, String> {
-    if text.len() > ARGUMENT_LIMIT {
-        return Err(format!("longer than {ARGUMENT_LIMIT} bytes"));
-    }
-    if text.contains('\0') {
-        return Err("holds a NUL".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn environment(
@@ -190,29 +158,12 @@ fn environment(
             }
             Ok(text.clone())
         });
-        let value = seen.check(value, "environment", |text| check_argument(text));
+        let value = seen.check(value, "environment", |text| check::argument(text));
         if let (Some(name), Some(value)) = (name, value) {
             environment.insert(name, value);
         }
     }
     environment
-}
-
-fn tty(raw: &raw::Tty, seen: &mut Examination<'_>) -> Option<Tty> {
-    let device = seen.check(&raw.device, "tty.device", |text| {
-        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let named = text.starts_with("tty") || text.starts_with("hvc");
-        if plain && named && (4..=15).contains(&text.len()) && text != "tty0" {
-            Ok(text.clone())
-        } else {
-            Err("is the name of one terminal below /dev, for example `ttyS0` or `tty1`".to_owned())
-        }
-    });
-    let why = seen.check(&raw.why, "tty.why", |text| Why::new(text));
-    Some(Tty {
-        device: device?,
-        why: why?,
-    })
 }
 
 fn needs(
@@ -288,83 +239,6 @@ fn restart(raw: Option<&raw::Restart>, seen: &mut Examination<'_>) -> Option<Res
         limit: u32::try_from(limit.unwrap_or(5)).unwrap_or(u32::MAX),
         window: Duration::from_secs(window.unwrap_or(60)),
     })
-}
-
-fn calls(raw: &[raw::Calls], seen: &mut Examination<'_>) -> Vec<Calls> {
-    let mut all: Vec<Calls> = Vec::new();
-    for entry in raw {
-        let interface = seen.check(&entry.interface, "calls.interface", |text| {
-            check_interface(text)?;
-            if all.iter().any(|calls| calls.interface == **text) {
-                return Err(format!("`{text}` is listed twice"));
-            }
-            Ok(text.clone())
-        });
-        seen.bound(entry.methods.get_ref(), "calls.methods");
-        if entry.methods.get_ref().is_empty() {
-            seen.at(entry.methods.span(), "calls.methods", "names no method");
-        }
-        let methods = entry
-            .methods
-            .get_ref()
-            .iter()
-            .filter_map(|method| {
-                seen.check(method, "calls.methods", |text| {
-                    check_method(text).map(|()| text.clone())
-                })
-            })
-            .collect();
-        let why = seen.check(&entry.why, "calls.why", |text| Why::new(text));
-        if let (Some(interface), Some(why)) = (interface, why) {
-            all.push(Calls {
-                interface,
-                methods,
-                why,
-            });
-        }
-    }
-    all
-}
-
-fn check_interface(text: &str) -> Result<(), String> {
-    let part = |part: &str| {
-        part.starts_with(|first: char| first.is_ascii_alphabetic())
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    if text.len() <= 128 && text.contains('.') && text.split('.').all(part) {
-        Ok(())
-    } else {
-        Err("is a Varlink interface name, for example `org.bastide.Init`".to_owned())
-    }
-}
-
-fn check_method(text: &str) -> Result<(), String> {
-    let upper = text.starts_with(|first: char| first.is_ascii_uppercase());
-    if upper && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        Ok(())
-    } else {
-        Err("is a Varlink method name without its interface, for example `GetStatus`".to_owned())
-    }
-}
-
-fn capabilities(raw: &[raw::Capability], seen: &mut Examination<'_>) -> Vec<CapabilityGrant> {
-    let mut all: Vec<CapabilityGrant> = Vec::new();
-    for entry in raw {
-        let capability = seen.check(&entry.name, "capabilities.name", |text| {
-            let capability = Capability::named(text)?;
-            if all.iter().any(|grant| grant.capability == capability) {
-                return Err(format!("`{text}` is listed twice"));
-            }
-            Ok(capability)
-        });
-        let why = seen.check(&entry.why, "capabilities.why", |text| Why::new(text));
-        if let (Some(capability), Some(why)) = (capability, why) {
-            all.push(CapabilityGrant { capability, why });
-        }
-    }
-    all
 }
 
 fn resources(raw: &raw::Resources, seen: &mut Examination<'_>) -> Vec<ResourceLimit> {
