@@ -23,6 +23,7 @@ mod policy;
 mod record;
 mod recovery_key;
 mod release;
+mod sealed;
 mod secret;
 mod signature_file;
 
@@ -39,6 +40,7 @@ pub use policy::{
 pub use record::{Phase, Record, RecordError};
 pub use recovery_key::{RecoveryKey, RecoveryKeyError};
 pub use release::{Release, ReleaseError};
+pub use sealed::{Sealed, SealedError};
 pub use secret::{Label, MachineSecret, Secret};
 pub use signature_file::{
     ApprovedPolicy, LARGEST_SIGNATURE_FILE, SignatureFile, SignatureFileError,
