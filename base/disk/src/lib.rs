@@ -48,6 +48,8 @@ pub struct Partition {
     pub kind: Uuid,
     /// Identity, as the table says.
     pub uuid: Uuid,
+    /// Name, as the table says: at most 36 characters, whatever they are.
+    pub label: String,
     /// Size in bytes.
     pub size: u64,
 }
@@ -128,6 +130,7 @@ fn partitions(name: &str) -> Result<Vec<Partition>, DiskError> {
                 number: known.number,
                 kind: entry.kind,
                 uuid: entry.uuid,
+                label: entry.label.clone(),
                 size: known.size,
             })
         })

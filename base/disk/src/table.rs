@@ -27,6 +27,8 @@ pub struct Entry {
     pub kind: Uuid,
     /// Identity of the partition.
     pub uuid: Uuid,
+    /// Name in the table, at most 36 characters, whatever they are.
+    pub label: String,
     /// Where the partition starts, in bytes.
     pub start: u64,
     /// Size of the partition, in bytes.
@@ -79,6 +81,7 @@ pub fn read_table<D: Read + Seek>(device: D, block_size: u64) -> Result<Vec<Entr
                 index,
                 kind: partition.part_type_guid.guid,
                 uuid: partition.part_guid,
+                label: partition.name.clone(),
                 start: partition.bytes_start(block).ok()?,
                 size: partition.bytes_len(block).ok()?,
             })
@@ -141,6 +144,7 @@ mod tests {
         assert_eq!(entries[0].index, 1);
         assert_eq!(entries[0].kind, partition_types::EFI.guid);
         assert_eq!(entries[0].size, 65_536);
+        assert_eq!(entries[0].label, "one");
         assert_eq!(entries[1].start, entries[0].start + 65_536);
         assert_ne!(entries[0].uuid, entries[1].uuid);
     }

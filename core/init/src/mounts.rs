@@ -13,6 +13,7 @@ use crate::supervisor::Level;
 const PROC_MAGIC: i64 = 0x9fa0;
 const SYSFS_MAGIC: i64 = 0x6265_6572;
 const TMPFS_MAGIC: i64 = 0x0102_1994;
+const EXT4_MAGIC: i64 = 0xef53;
 
 /// Where devices are; devtmpfs has tmpfs's magic number, so its look tells.
 const DEVICES: &str = "/dev";
@@ -30,7 +31,9 @@ pub fn all() -> Result<()> {
         (Virtual::Processes, "/proc", PROC_MAGIC),
         (Virtual::Kernel, "/sys", SYSFS_MAGIC),
         (Virtual::Runtime, "/run", TMPFS_MAGIC),
-        (Virtual::Variable, "/var", TMPFS_MAGIC),
+        // The state, which only the initramfs can open. A Core without one forgets
+        // everything when it stops.
+        (Virtual::Variable, "/var", EXT4_MAGIC),
         (Virtual::Temporary, "/tmp", TMPFS_MAGIC),
     ] {
         let target = Path::new(target);

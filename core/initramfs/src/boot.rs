@@ -8,19 +8,23 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use bastide_boot::{BOOT_REPORT, BootReport, CORE_INIT, CommandLine, CoreReport, Geometry};
+use bastide_boot::{
+    BOOT_REPORT, BootReport, CORE_INIT, CommandLine, CoreReport, Geometry, StateReport,
+};
+use bastide_disk::scan;
 use bastide_keyring::{OpenKeyring, SignatureKey};
 use bastide_mount::{Virtual, mount_virtual, mount_virtual_made, switch_root};
 use nix::unistd::execve;
 
 use crate::{
-    candidate::{NEW_ROOT, Wanted},
+    candidate::{NEW_ROOT, Wanted as WantedCore},
     command_line,
     console::say,
     files::read_bounded,
     firmware,
     refusal::{Refusal, set_on_failure},
     search::{Found, find},
+    state::{self, Wanted},
     timeline::Timeline,
 };
 
@@ -52,11 +56,12 @@ pub fn boot() -> Result<Infallible, Refusal> {
     announce(&wanted, &found);
     timeline.done("core-verified");
 
-    let report = report(&wanted, &found);
+    let mut report = report(&wanted, &found);
     wanted
         .signature
         .revoke()
         .map_err(|error| Refusal::of_bundle("root-hash signature", &error.into()))?;
+    report.state = Some(open_state(&parsed, &found.partition.disk, &mut timeline)?);
     enter(report, timeline).map_err(|error| Refusal::of_bundle("core", &error))
 }
 
@@ -71,18 +76,38 @@ fn mount_all() -> Result<()> {
 
 /// Prepares the kernel to judge signatures: by the image certificate, and no other key
 /// ever after.
-fn wanted(command_line: &CommandLine) -> Result<Wanted> {
+fn wanted(command_line: &CommandLine) -> Result<WantedCore> {
     let certificate = read_bounded(Path::new(IMAGE_CERTIFICATE), LARGEST_CREDENTIAL)?;
     let signature = read_bounded(Path::new(ROOT_HASH_SIGNATURE), LARGEST_CREDENTIAL)?;
     let sealed = OpenKeyring::find()?.seal_with(&certificate)?;
-    Ok(Wanted {
+    Ok(WantedCore {
         root_hash: command_line.core,
         geometry: Geometry::new(command_line.hash_offset),
         signature: SignatureKey::add(&sealed, &signature)?,
     })
 }
 
-fn announce(wanted: &Wanted, found: &Found) {
+/// Opens the state that lies on the disk of the Core.
+fn open_state(
+    command_line: &CommandLine,
+    disk: &str,
+    timeline: &mut Timeline,
+) -> Result<StateReport, Refusal> {
+    let mut partitions = scan()
+        .map_err(|error| Refusal::of_bundle("disks", &error.into()))?
+        .partitions;
+    partitions.retain(|partition| partition.disk == disk);
+    state::open(
+        &Wanted {
+            command_line,
+            partitions: &partitions,
+            target: &Path::new(NEW_ROOT).join("var"),
+        },
+        timeline,
+    )
+}
+
+fn announce(wanted: &WantedCore, found: &Found) {
     let partition = &found.partition.name;
     say(&format!(
         "core {} verified on {partition}",
@@ -96,7 +121,7 @@ fn announce(wanted: &Wanted, found: &Found) {
     }
 }
 
-fn report(wanted: &Wanted, found: &Found) -> BootReport {
+fn report(wanted: &WantedCore, found: &Found) -> BootReport {
     let previous_failure = firmware::take_failure();
     if let Some(failure) = &previous_failure {
         say(&format!("last time: {failure}"));

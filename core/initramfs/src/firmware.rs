@@ -125,7 +125,11 @@ fn unlock(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn read(name: VariableName) -> Result<Option<Vec<u8>>> {
+/// The value of a variable, if there is one.
+///
+/// # Errors
+/// It cannot be read, or is too long.
+pub fn read(name: VariableName) -> Result<Option<Vec<u8>>> {
     let path = path(name);
     if !path.exists() {
         return Ok(None);

@@ -1,10 +1,12 @@
-//! The initramfs: finds the signed Core, activates dm-verity, switches root.
+//! The initramfs: finds the signed Core, activates dm-verity, opens the machine's state,
+//! switches root.
 //!
 //! It comes inside the signed kernel bundle, together with the exact command line it
 //! may be started with, the image certificate and the root hash's signature; these it
 //! trusts. Disks, firmware variables and the command line the kernel was given it does
 //! not. It ends in one of two ways: as the Core's PID 1, or with one line that says why
-//! not. It never starts a shell, never asks for anything and never writes to a disk.
+//! not. It never starts a shell, asks a person for nothing but what concerns the recovery
+//! key, and writes to no disk but the state's partition, swap, and an escrow medium.
 #![forbid(unsafe_code)]
 
 mod boot;
@@ -15,6 +17,7 @@ mod files;
 mod firmware;
 mod refusal;
 mod search;
+mod state;
 mod timeline;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! Refusing to boot: say why, keep why, stop.
 
-use std::{fmt, fs, os::fd::OwnedFd, panic, sync::OnceLock, thread::sleep, time::Duration};
+use std::{fmt, os::fd::OwnedFd, panic, sync::OnceLock, thread::sleep, time::Duration};
 
 use bastide_boot::OnFailure;
 use rustix::{
@@ -10,7 +10,7 @@ use rustix::{
     termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr},
 };
 
-use crate::{console::say, firmware};
+use crate::{console::say, firmware, state::console_names};
 
 /// How long a refusal can be read before the machine goes off.
 const READING_TIME: Duration = Duration::from_secs(5);
@@ -112,7 +112,10 @@ pub fn refuse_on_panic() {
 
 /// Waits for a key on any console; false where there is none.
 fn wait_for_key() -> bool {
-    let consoles: Vec<OwnedFd> = consoles().iter().filter_map(|name| listen(name)).collect();
+    let consoles: Vec<OwnedFd> = console_names()
+        .iter()
+        .filter_map(|name| listen(name))
+        .collect();
     if consoles.is_empty() {
         return false;
     }
@@ -135,16 +138,6 @@ fn wait_for_key() -> bool {
             }
         }
     }
-}
-
-/// Names of the consoles that the kernel writes to.
-fn consoles() -> Vec<String> {
-    fs::read_to_string("/proc/consoles")
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect()
 }
 
 /// Opens a console so that any key counts, and none pressed before.

@@ -164,6 +164,7 @@ mod tests {
             },
             kind,
             uuid,
+            label: String::new(),
             size: 4096,
         }
     }

@@ -18,7 +18,10 @@ pub use command_line::{
 };
 pub use geometry::{BLOCK_SIZE, FEC_ROOTS, Geometry, GeometryError, HashOffset};
 pub use release::{ReleaseError, release_number};
-pub use report::{BootReport, CoreReport, LoaderTimes, RefusedCandidate, ReportError, StepTime};
+pub use report::{
+    BootReport, CoreReport, LoaderTimes, OpenedBy, RefusedCandidate, ReportError, StateReport,
+    StepTime,
+};
 pub use root_hash::{ROOT_X86_64, RootHash, RootHashError};
 pub use superblock::{SUPERBLOCK_SIZE, Superblock, SuperblockError};
 

@@ -16,6 +16,8 @@ pub struct BootReport {
     pub version: u32,
     /// The Core that runs.
     pub core: CoreReport,
+    /// The encrypted state.
+    pub state: Option<StateReport>,
     /// Partitions that claimed to be the Core and were not, in the order tried.
     pub refused: Vec<RefusedCandidate>,
     /// Steps in the order done.
@@ -41,6 +43,34 @@ pub struct CoreReport {
     pub verified: String,
     /// Blocks that error correction had to repair during boot.
     pub corrected_blocks: u64,
+}
+
+/// The encrypted state that was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StateReport {
+    /// What opened it.
+    pub opened_by: OpenedBy,
+    /// Kernel name of its partition, such as `vda4`.
+    pub device: String,
+    /// UUID of its volume.
+    pub volume_uuid: String,
+    /// How it is encrypted and authenticated, in the words of LUKS2.
+    pub cipher: String,
+    /// Whether swap is on, encrypted with a key of this boot alone.
+    pub swap: bool,
+}
+
+/// What opened the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenedBy {
+    /// The TPM, without a person.
+    Tpm,
+    /// A person, with the recovery key.
+    RecoveryKey,
+    /// It was made at this boot.
+    Provisioning,
 }
 
 /// A partition that claimed to be the Core and was not.
@@ -95,6 +125,7 @@ impl BootReport {
         Self {
             version: VERSION,
             core,
+            state: None,
             refused: Vec::new(),
             steps: Vec::new(),
             loader: LoaderTimes::default(),
@@ -141,6 +172,13 @@ mod tests {
             device: "vda2".to_owned(),
             verified: "dm-0".to_owned(),
             corrected_blocks: 1,
+        });
+        report.state = Some(StateReport {
+            opened_by: OpenedBy::RecoveryKey,
+            device: "vda4".to_owned(),
+            volume_uuid: "0e0e0e0e-0e0e-4e0e-8e0e-0e0e0e0e0e0e".to_owned(),
+            cipher: "aes-xts-plain64, hmac(sha256)".to_owned(),
+            swap: true,
         });
         report.refused.push(RefusedCandidate {
             device: "vdb2".to_owned(),

@@ -43,6 +43,14 @@ pub(crate) fn build(
     parts: &Parts<'_>,
 ) -> Result<SignedBundle, Error> {
     let command_line = || Source::Inline(parts.command_line.as_bytes().to_vec());
+    let template = engine.run(&Step {
+        name: "state-template".to_owned(),
+        sdk: SdkName::new("image"),
+        script: include_str!("../steps/state-template.sh").to_owned(),
+        inputs: Vec::new(),
+        environment: BTreeMap::new(),
+        expected: Duration::from_secs(2),
+    })?;
     let initramfs = engine.run(&Step {
         name: "initramfs".to_owned(),
         sdk: SdkName::new("image"),
@@ -54,6 +62,11 @@ pub(crate) fn build(
             Input::new(
                 "signature",
                 Source::Output(parts.core.state.signature.clone()),
+            ),
+            Input::new("template", Source::Output(template)),
+            Input::new(
+                "pcr.crt",
+                Source::Inline(signer.certificate(Role::Pcr).pem().into_bytes()),
             ),
         ],
         environment: BTreeMap::from([("PROGRAM".to_owned(), parts.program_name.to_owned())]),

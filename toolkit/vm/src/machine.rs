@@ -271,8 +271,7 @@ impl Machine {
     fn settle(&self) {
         let end = Instant::now() + Duration::from_secs(2);
         let open = |line: &Option<Console>| line.as_ref().is_some_and(|line| !line.is_closed());
-        while (open(&self.console) || open(&self.second_line)) && Instant::now() < end
-        {
+        while (open(&self.console) || open(&self.second_line)) && Instant::now() < end {
             thread::sleep(Duration::from_millis(2));
         }
     }

@@ -1,0 +1,303 @@
+//! The machine as its TPM knows it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use bastide_efi::VariableName;
+use bastide_tpm::{Auth, Channel, NvState, Session, StorageRoot, Tpm, Unsealing};
+use bastide_tpm_policy::{
+    ENTER_INITRD, KERNEL_BUNDLE_PCR, LARGEST_PUBLIC_KEY, LARGEST_SIGNATURE_FILE, LEAVE_INITRD,
+    LOG_COUNTER, Label, MachineSecret, NvDefinition, PcrKey, Phase, RECORD, Record, Release,
+    Sealed, SignatureFile, VERSION,
+};
+
+use super::{decide::Recorded, volume::Unlocked};
+use crate::{console::say, files::read_bounded, firmware};
+
+/// The public half of the PCR key, in the signed kernel bundle.
+const PCR_KEY: &str = "/pcr.der";
+
+/// What systemd-stub hands over of the bundle's `.pcrsig` section.
+const SIGNATURES: &str = "/.extra/tpm2-pcr-signature.json";
+
+/// The machine's TPM.
+#[derive(Debug)]
+pub struct Machine {
+    tpm: Tpm,
+    root: Option<StorageRoot>,
+    record: Option<Record>,
+    pcr_key: PcrKey,
+}
+
+impl Machine {
+    /// Finds the TPM.
+    ///
+    /// # Errors
+    /// There is none, or the bundle's PCR key cannot be read.
+    pub fn find() -> Result<Self> {
+        let pcr_key = read_bounded(Path::new(PCR_KEY), LARGEST_PUBLIC_KEY)?;
+        Ok(Self {
+            tpm: Tpm::open()?,
+            root: None,
+            record: None,
+            pcr_key: PcrKey::from_der(&pcr_key)?,
+        })
+    }
+
+    /// Opens the policy: from here on, and until [`Machine::leave`], the TPM gives the
+    /// machine secret out.
+    ///
+    /// # Errors
+    /// The TPM cannot be extended.
+    pub fn enter(&self) -> Result<()> {
+        Ok(self.tpm.extend_pcr(KERNEL_BUNDLE_PCR, ENTER_INITRD)?)
+    }
+
+    /// Closes the policy until the machine is switched on anew.
+    ///
+    /// # Errors
+    /// The TPM cannot be extended; nothing must run then.
+    pub fn leave(&self) -> Result<()> {
+        Ok(self.tpm.extend_pcr(KERNEL_BUNDLE_PCR, LEAVE_INITRD)?)
+    }
+
+    /// What the TPM has recorded of this machine's state.
+    ///
+    /// # Errors
+    /// The TPM belongs to somebody else, or gives no good answer.
+    pub fn recorded(&mut self) -> Result<Recorded> {
+        let root = StorageRoot::find_or_make(&self.tpm, &Auth::empty())?;
+        self.root = Some(root);
+        let record = self.session()?.record()?;
+        self.record = record;
+        Ok(match self.record.map(|record| record.phase) {
+            None => Recorded::Nothing,
+            Some(Phase::Provisioning) => Recorded::Begun,
+            Some(Phase::Provisioned) => Recorded::Finished,
+        })
+    }
+
+    /// Whether a state may be made: firmware must check what it starts, or the seal would
+    /// hold nothing off, and the TPM must be nobody's.
+    ///
+    /// # Errors
+    /// Says what stands against it.
+    pub fn may_begin(&self) -> Result<()> {
+        secure_boot()?;
+        Ok(self.session()?.check_unowned()?)
+    }
+
+    /// Whether the state may be sealed to this machine as it is.
+    ///
+    /// # Errors
+    /// Says what stands against it.
+    pub fn may_seal(&self, release: Release) -> Result<()> {
+        secure_boot()?;
+        let Some(oldest) = self.session()?.oldest_release()? else {
+            return Ok(());
+        };
+        ensure!(
+            release >= oldest,
+            "release {release} is older than {oldest}, which was here before"
+        );
+        Ok(())
+    }
+
+    /// Removes what a first boot left that was cut short; the TPM is nobody's yet.
+    ///
+    /// # Errors
+    /// The TPM gives no good answer.
+    pub fn forget(&self) -> Result<()> {
+        self.remove(&[RECORD, VERSION, LOG_COUNTER], &Auth::empty())
+    }
+
+    /// Makes `release` the oldest that may open the state.
+    ///
+    /// # Errors
+    /// The TPM gives no good answer.
+    pub fn define_version(&self, release: Release) -> Result<()> {
+        Ok(self
+            .session()?
+            .raise_oldest_release(&Auth::empty(), release)?)
+    }
+
+    /// Seals the machine secret, for the owner's releases and Secure Boot as it is.
+    ///
+    /// # Errors
+    /// The TPM gives no good answer.
+    pub fn seal(&self, secret: &MachineSecret) -> Result<Sealed> {
+        Ok(self.session()?.seal(self.root()?, secret, &self.pcr_key)?)
+    }
+
+    /// Unseals the machine secret.
+    ///
+    /// # Errors
+    /// Why the TPM refuses.
+    pub fn unseal(&self, sealed: &Sealed) -> Result<MachineSecret> {
+        let signatures = read_bounded(Path::new(SIGNATURES), LARGEST_SIGNATURE_FILE)?;
+        let signatures = SignatureFile::parse(&signatures)?;
+        Ok(self.tpm.unseal(
+            self.root()?,
+            &Unsealing {
+                sealed,
+                pcr_key: &self.pcr_key,
+                signatures: &signatures,
+            },
+        )?)
+    }
+
+    /// Makes sure that a volume is the one on record. With no record there is nothing to
+    /// compare: a person vouches for it.
+    ///
+    /// # Errors
+    /// It is another.
+    pub fn check_identity(&self, unlocked: &Unlocked) -> Result<()> {
+        match self.record {
+            Some(record) if record.binding != unlocked.identity() => {
+                bail!("the volume is not the one that the TPM has on record")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records that a state was begun; the TPM is nobody's yet.
+    ///
+    /// # Errors
+    /// The TPM gives no good answer.
+    pub fn record_begun(&mut self, unlocked: &Unlocked, release: Release) -> Result<()> {
+        self.write_record(&Auth::empty(), Phase::Provisioning, unlocked, release)
+    }
+
+    /// Makes a TPM that knows nothing of the state ready to be sealed to.
+    ///
+    /// # Errors
+    /// It belongs to somebody else, or gives no good answer.
+    pub fn take_over(&self, secret: &MachineSecret, release: Release) -> Result<()> {
+        let session = self.session()?;
+        if session.properties()?.owner_set {
+            // Ours, or the next command fails and says so.
+            session.raise_oldest_release(&owner(secret), release)?;
+            return Ok(());
+        }
+        drop(session);
+        self.forget()?;
+        self.define_version(release)
+    }
+
+    /// Makes the TPM this machine's: the log's counter, owner and lockout authorisation.
+    /// What is done already stays.
+    ///
+    /// # Errors
+    /// It belongs to somebody else, or gives no good answer.
+    pub fn own(&self, secret: &MachineSecret) -> Result<()> {
+        let session = self.session()?;
+        session.take_ownership(
+            &owner(secret),
+            &Auth::from_secret(&secret.derive(Label::Lockout)),
+        )?;
+        session.ensure_nv(&LOG_COUNTER, &owner(secret), &anchor(secret))?;
+        Ok(())
+    }
+
+    /// Records that the state is in use: from now on it is never made anew.
+    ///
+    /// # Errors
+    /// The TPM gives no good answer.
+    pub fn record_finished(&mut self, unlocked: &Unlocked, release: Release) -> Result<()> {
+        let owner = owner(&unlocked.secret);
+        self.write_record(&owner, Phase::Provisioned, unlocked, release)
+    }
+
+    /// Counts this boot and returns its number, which no other boot of this TPM has.
+    ///
+    /// # Errors
+    /// The counter is absent or another's, or the TPM gives no good answer.
+    pub fn count_boot(&self, secret: &MachineSecret) -> Result<u64> {
+        let session = self.session()?;
+        session.count_log(&anchor(secret))?;
+        Ok(session.log_count(self.root()?)?)
+    }
+
+    /// Makes `release` the oldest that may open the state, unless a newer one is.
+    ///
+    /// # Errors
+    /// The TPM gives no good answer.
+    pub fn raise_version(&self, secret: &MachineSecret, release: Release) -> Result<()> {
+        let session = self.session()?;
+        if session
+            .oldest_release()?
+            .is_some_and(|oldest| oldest >= release)
+        {
+            return Ok(());
+        }
+        session.raise_oldest_release(&owner(secret), release)?;
+        say(&format!(
+            "state: opens to no release before {release} any more"
+        ));
+        Ok(())
+    }
+
+    fn write_record(
+        &mut self,
+        owner: &Auth,
+        phase: Phase,
+        unlocked: &Unlocked,
+        release: Release,
+    ) -> Result<()> {
+        let sealings = self.record.map_or(0, |record| record.sealings);
+        let record = Record {
+            phase,
+            sealings: sealings.saturating_add(1),
+            release,
+            volume: *unlocked.volume.as_bytes(),
+            binding: unlocked.identity(),
+            pcr_key: self.pcr_key.fingerprint(),
+        };
+        self.session()?.write_record(owner, &record)?;
+        self.record = Some(record);
+        Ok(())
+    }
+
+    fn remove(&self, definitions: &[NvDefinition], owner: &Auth) -> Result<()> {
+        let session = self.session()?;
+        for definition in definitions {
+            if session.nv_state(definition)? != NvState::Absent {
+                session.undefine_nv(definition, owner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn root(&self) -> Result<&StorageRoot> {
+        self.root.as_ref().context("the TPM was not looked at yet")
+    }
+
+    fn session(&self) -> Result<Session<'_>> {
+        Ok(Session::salted(&self.tpm, self.root()?)?)
+    }
+}
+
+fn owner(secret: &MachineSecret) -> Auth {
+    Auth::from_secret(&secret.derive(Label::Owner))
+}
+
+fn anchor(secret: &MachineSecret) -> Auth {
+    Auth::from_secret(&secret.derive(Label::LogAnchor))
+}
+
+/// Whether firmware checks what it starts.
+fn secure_boot() -> Result<()> {
+    let flag = |name| -> Result<bool> {
+        let data = firmware::read(name)?.context("firmware does not tell of Secure Boot")?;
+        Ok(data == [1])
+    };
+    ensure!(
+        flag(VariableName::SECURE_BOOT)?,
+        "Secure Boot is off: enrol the owner's keys and switch it on"
+    );
+    ensure!(
+        !flag(VariableName::SETUP_MODE)?,
+        "Secure Boot is in setup mode, in which anybody may enrol keys"
+    );
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The encrypted state: made at the first boot, opened at every other.
+//!
+//! Trust boundary: the disk is hostile, the TPM's bus may be read, and a person at the
+//! console is asked only for what a person must decide. The machine secret is in clear
+//! here and nowhere else; [`open`] leaves nothing of it behind but what each part of the
+//! system was given of its own, and closes the TPM's policy behind itself.
+//!
+//! How a power cut is survived: what is on the disk and what is in the TPM change in an
+//! order in which every prefix is a state that [`decide`] knows how to go on from. The
+//! order is in [`provision`].
+
+mod code;
+mod consoles;
+mod decide;
+mod escrow;
+mod handover;
+mod keys;
+mod machine;
+mod present;
+mod provision;
+mod recover;
+mod refuse;
+mod swap;
+mod volume;
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+use bastide_boot::{CommandLine, OpenedBy, StateReport};
+use bastide_disk::Partition;
+use bastide_tpm_policy::Release;
+
+use crate::{console::say, refusal::Refusal, timeline::Timeline};
+pub use consoles::names as console_names;
+use decide::{Decision, decide};
+use machine::Machine;
+use recover::{Chosen, Erase};
+use refuse::Advice;
+use volume::{Place, Unlocked};
+
+/// What is needed to open the state.
+#[derive(Debug)]
+pub struct Wanted<'wanted> {
+    /// The signed command line.
+    pub command_line: &'wanted CommandLine,
+    /// The partitions of the disk that the Core is on.
+    pub partitions: &'wanted [Partition],
+    /// Where the state is to be mounted.
+    pub target: &'wanted Path,
+}
+
+/// Opens the state, making it first if this is the machine's first boot, mounts it and
+/// switches swap on. Whatever happens, the TPM gives the key out no more afterwards.
+///
+/// # Errors
+/// Why the machine must not go on.
+pub fn open(wanted: &Wanted<'_>, timeline: &mut Timeline) -> Result<StateReport, Refusal> {
+    let tpm = |error: anyhow::Error| Advice::NoTpm.refusal(&format!("{error:#}"));
+    let mut machine = Machine::find().map_err(tpm)?;
+    machine.enter().map_err(tpm)?;
+    let opened = open_between(wanted, &mut machine, timeline);
+    let left = machine.leave().context("cannot close the TPM's policy");
+    timeline.done("tpm-policy-closed");
+    let report = opened?;
+    left.map_err(tpm)?;
+    Ok(report)
+}
+
+/// What happens while the TPM's policy is open.
+fn open_between(
+    wanted: &Wanted<'_>,
+    machine: &mut Machine,
+    timeline: &mut Timeline,
+) -> Result<StateReport, Refusal> {
+    let damaged = |error: anyhow::Error| Advice::Damaged.refusal(&format!("{error:#}"));
+    let mut place = Place::find(wanted.partitions)
+        .map_err(|error| Advice::NoPartition.refusal(&format!("{error:#}")))?;
+    let (mut unlocked, opened_by) = unlock(wanted, machine, &mut place)?;
+    timeline.done("state-unlocked");
+    mount(wanted, machine, &place, &mut unlocked).map_err(damaged)?;
+    timeline.done("state-mounted");
+    let swap = swap::on(wanted.partitions)
+        .inspect_err(|error| say(&format!("no swap ({error:#})")))
+        .is_ok();
+    timeline.done("swap-on");
+    let (volume_uuid, cipher) = place.facts().map_err(damaged)?;
+    Ok(StateReport {
+        opened_by,
+        device: place.device().to_owned(),
+        volume_uuid,
+        cipher,
+        swap,
+    })
+}
+
+fn unlock(
+    wanted: &Wanted<'_>,
+    machine: &mut Machine,
+    place: &mut Place,
+) -> Result<(Unlocked, OpenedBy), Refusal> {
+    let recorded = machine
+        .recorded()
+        .map_err(|error| Advice::Owned.refusal(&format!("{error:#}")))?;
+    let release = Release::from_number(wanted.command_line.release);
+    match decide(recorded, place.found()) {
+        Decision::Refuse(advice) => Err(advice.refusal(place.describe())),
+        Decision::Provision => provision(wanted, machine, place),
+        Decision::Continue => match provision::resume(machine, place) {
+            Ok(unlocked) => {
+                say("state: provisioning, continued");
+                finish(wanted, machine, place, unlocked)
+            }
+            // What was begun cannot be gone on with; nothing of it was in use yet.
+            Err(error) => {
+                say(&format!("state: what was begun is given up ({error:#})"));
+                provision(wanted, machine, place)
+            }
+        },
+        Decision::Open => match provision::resume(machine, place) {
+            Ok(unlocked) => {
+                // Left where the power was cut at the very end of the first boot.
+                place
+                    .remove_mark()
+                    .map_err(|error| Advice::Damaged.refusal(&format!("{error:#}")))?;
+                say("state: opened by the TPM");
+                Ok((unlocked, OpenedBy::Tpm))
+            }
+            Err(error) => {
+                say(&format!("state: the TPM refuses ({error:#})"));
+                match recover::by_person(machine, place, release, Erase::No)? {
+                    Chosen::Opened(unlocked) => Ok((unlocked, OpenedBy::RecoveryKey)),
+                    Chosen::Erase => Err(Advice::Locked.refusal("it was not opened")),
+                }
+            }
+        },
+        Decision::AskPerson => {
+            say(&format!(
+                "state: {}, of which this machine's TPM has no record",
+                place.describe()
+            ));
+            match recover::by_person(machine, place, release, Erase::Offered)? {
+                Chosen::Opened(unlocked) => Ok((unlocked, OpenedBy::RecoveryKey)),
+                Chosen::Erase => provision(wanted, machine, place),
+            }
+        }
+    }
+}
+
+fn provision(
+    wanted: &Wanted<'_>,
+    machine: &mut Machine,
+    place: &mut Place,
+) -> Result<(Unlocked, OpenedBy), Refusal> {
+    let release = Release::from_number(wanted.command_line.release);
+    say("state: provisioning");
+    machine
+        .may_begin()
+        .map_err(|error| Advice::Owned.refusal(&format!("{error:#}")))?;
+    let unlocked = provision::begin(machine, place, release)
+        .map_err(|error| Advice::NotMade.refusal(&format!("{error:#}")))?;
+    finish(wanted, machine, place, unlocked)
+}
+
+fn finish(
+    wanted: &Wanted<'_>,
+    machine: &mut Machine,
+    place: &mut Place,
+    unlocked: Unlocked,
+) -> Result<(Unlocked, OpenedBy), Refusal> {
+    provision::finish(machine, place, &unlocked, wanted.command_line)
+        .map_err(|error| Advice::NotMade.refusal(&format!("{error:#}")))?;
+    say("state: provisioned");
+    Ok((unlocked, OpenedBy::Provisioning))
+}
+
+/// Mounts the state and hands over what the running system gets of the machine secret.
+fn mount(
+    wanted: &Wanted<'_>,
+    machine: &mut Machine,
+    place: &Place,
+    unlocked: &mut Unlocked,
+) -> Result<()> {
+    place.mount(unlocked, wanted.target)?;
+    fs::create_dir_all(wanted.target.join("lib")).context("cannot make /var/lib")?;
+    if let Some(healthy) = handover::healthy_release(wanted.target) {
+        let own = wanted.command_line.release;
+        machine.raise_version(&unlocked.secret, Release::from_number(healthy.min(own)))?;
+    }
+    Ok(())
+}
