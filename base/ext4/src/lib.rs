@@ -14,5 +14,5 @@ mod superblock;
 mod template;
 
 pub use grow::{GrowError, grow};
-pub use superblock::{Identity, SUPERBLOCK_OFFSET, SuperblockError, patch};
+pub use superblock::{Identity, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE, SuperblockError, patch};
 pub use template::{BLOCK_SIZE, Template, TemplateError};

@@ -184,3 +184,69 @@ fn number(bytes: &[u8], position: usize) -> u64 {
     number.copy_from_slice(&bytes[position..position + 8]);
     u64::from_le_bytes(number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(version: u32, block_size: u32, size: u64) -> Vec<u8> {
+        [
+            &MAGIC[..],
+            &version.to_le_bytes(),
+            &block_size.to_le_bytes(),
+            &size.to_le_bytes(),
+        ]
+        .concat()
+    }
+
+    fn with_records(size: u64, offsets: &[u64]) -> Vec<u8> {
+        let mut bytes = header(1, 4096, size);
+        for offset in offsets {
+            bytes.extend(offset.to_le_bytes());
+            bytes.extend([0x5e; BLOCK_SIZE]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn shapes_are_read() {
+        let bytes = with_records(1 << 20, &[0, 4096, (1 << 20) - 4096]);
+        let template = Template::parse(&bytes).unwrap();
+        assert_eq!(template.size(), 1 << 20);
+        assert_eq!(template.blocks().count(), 3);
+    }
+
+    #[test]
+    fn malformed_templates_are_refused() {
+        for size in [0, 4095, 4097, LARGEST + 4096, u64::MAX] {
+            let bytes = with_records(size, &[0]);
+            assert!(matches!(
+                Template::parse(&bytes),
+                Err(TemplateError::Size(_))
+            ));
+        }
+        for (index, offsets) in [
+            (0, &[1][..]),
+            (0, &[1 << 20]),
+            (0, &[u64::MAX - 4095]),
+            (1, &[0, 0]),
+            (2, &[0, 8192, 4096]),
+        ] {
+            let bytes = with_records(1 << 20, offsets);
+            let error = Template::parse(&bytes).unwrap_err();
+            assert!(matches!(error, TemplateError::Record(found) if found == index));
+        }
+        for offsets in [&[][..], &[4096]] {
+            assert!(matches!(
+                Template::parse(&with_records(1 << 20, offsets)),
+                Err(TemplateError::NoSuperblock)
+            ));
+        }
+        let bytes = with_records(1 << 20, &[0]);
+        assert!(Template::parse(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Template::parse(&bytes[..31]).is_err());
+        for (version, block_size) in [(2, 4096), (1, 512)] {
+            assert!(Template::parse(&header(version, block_size, 1 << 20)).is_err());
+        }
+    }
+}
