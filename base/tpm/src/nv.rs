@@ -282,7 +282,7 @@ impl Session<'_> {
         self.tpm().run(&command)?;
         let mut command = read_command(&LOG_COUNTER, index);
         let answer = policy
-            .run(&mut command, Use::in_policy().decrypting())
+            .run(&mut command, Use::in_policy())
             .map_err(explained(LOG_COUNTER.index))?;
         let bytes = content(&LOG_COUNTER, &answer)?;
         Ok(u64::from_be_bytes(eight(&bytes)))

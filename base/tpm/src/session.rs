@@ -55,6 +55,8 @@ pub(crate) struct Use<'a> {
     pub(crate) encrypt: bool,
     /// The answer's first parameter is secret.
     pub(crate) decrypt: bool,
+    /// The session does nothing but show that nobody changes question or answer.
+    audit: bool,
 }
 
 impl<'a> Use<'a> {
@@ -65,16 +67,27 @@ impl<'a> Use<'a> {
             afterwards: None,
             encrypt: false,
             decrypt: false,
+            audit: false,
         }
     }
 
-    /// For the first entity, which the session's policy authorises: its value is empty.
+    /// For the first entity, which the session's policy authorises. What is encrypted
+    /// must have an empty authorisation value all the same (part 1, 21.2).
     pub(crate) const fn in_policy() -> Self {
         Self {
             authorizes: None,
             afterwards: None,
             encrypt: false,
             decrypt: false,
+            audit: false,
+        }
+    }
+
+    /// For a command that nothing authorises.
+    const fn auditing() -> Self {
+        Self {
+            audit: true,
+            ..Self::in_policy()
         }
     }
 
@@ -240,8 +253,7 @@ fn attributes(used: Use<'_>) -> u8 {
     if used.decrypt {
         attributes |= ENCRYPT;
     }
-    // A session that does nothing else must at least audit (part 3, 5.4).
-    if attributes == CONTINUE && used.authorizes.is_none() {
+    if used.audit {
         attributes |= AUDIT;
     }
     attributes
@@ -280,13 +292,7 @@ fn verify(
 
 impl Ask for Session<'_> {
     fn ask(&self, command: &mut Command) -> Result<Answer, TpmError> {
-        let used = Use {
-            authorizes: None,
-            afterwards: None,
-            encrypt: false,
-            decrypt: false,
-        };
-        self.run(command, used)
+        self.run(command, Use::auditing())
     }
 
     fn ask_openly(&self, command: &mut Command) -> Result<Answer, TpmError> {

@@ -15,11 +15,11 @@ const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.1
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 
-/// `TPMA_OBJECT`: userWithAuth, decrypt, sign. What systemd gives such a key, so that
-/// the name is the same for both.
+/// `TPMA_OBJECT`: userWithAuth, decrypt, sign. They are part of the name that policies
+/// hold, so they never change.
 const ATTRIBUTES: u32 = 1 << 6 | 1 << 17 | 1 << 18;
 
-/// 65537, which a TPM writes as 0.
+/// 65537, which is written as 0: a TPM need not know another way (part 2, 12.2.3.5).
 const EXPONENT: [u8; 3] = [1, 0, 1];
 
 /// Why a public key is no PCR key.

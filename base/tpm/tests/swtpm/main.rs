@@ -1,0 +1,11 @@
+//! What a TPM gives to whom, and what it does not, against swtpm.
+//!
+//! Skipped where swtpm is not installed, unless `BASTIDE_TEST_TPM=required`.
+
+mod attacks;
+mod bus;
+mod emulator;
+mod indices;
+mod judge;
+mod machine;
+mod ownership;
