@@ -202,6 +202,25 @@ mod tests {
         assert_eq!(SignatureFile::parse(text.as_bytes()).unwrap(), file());
     }
 
+    /// As ukify and the build's own step made it, for release 0.1.0.
+    #[test]
+    fn the_builds_file_is_read_and_adds_the_version_to_what_systemd_signed() {
+        let bytes = include_bytes!("../samples/pcrsig.json");
+        let key = include_bytes!("../samples/pcrsig.pem");
+        let file = SignatureFile::parse(bytes).unwrap();
+        let [ours] = &file.policies[..] else {
+            panic!("one entry");
+        };
+        let key = crate::PcrKey::from_pem(key).unwrap();
+        assert_eq!(ours.key, key.fingerprint());
+        assert_eq!(ours.release, Release::from_version("0.1.0").unwrap());
+        let json: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        let systemds = json["sha256"][0]["pol"].as_str().unwrap();
+        let systemds = Digest::from_hex(systemds).unwrap();
+        let policy = crate::Policy::from_digest(systemds).no_newer_than(ours.release);
+        assert_eq!(ours.policy, policy.digest());
+    }
+
     #[test]
     fn a_bundle_without_ours_has_none() {
         let text = r#"{"sha256":[]}"#;

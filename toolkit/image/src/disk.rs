@@ -77,6 +77,8 @@ pub(crate) fn check(
     product: &Product,
     disk: &StepOutput,
 ) -> Result<StepOutput, Error> {
+    let mut environment = text::version_policy(product)?;
+    environment.insert("UKI_NAME".to_owned(), text::kernel_bundle_name(product));
     Ok(engine.run(&Step {
         name: "disk-check".to_owned(),
         sdk: SdkName::new("image"),
@@ -85,8 +87,9 @@ pub(crate) fn check(
             Input::new("disk", Source::Output(disk.clone())),
             certificate(signer, Role::Db),
             certificate(signer, Role::Image),
+            certificate(signer, Role::Pcr),
         ],
-        environment: BTreeMap::from([("UKI_NAME".to_owned(), text::kernel_bundle_name(product))]),
+        environment,
         expected: Duration::from_secs(5),
     })?)
 }

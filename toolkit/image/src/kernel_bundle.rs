@@ -96,6 +96,8 @@ pub(crate) fn build(
         ]),
         expected: Duration::from_secs(3),
     };
+    step.environment
+        .extend(text::version_policy(parts.product)?);
     steps::grant(&mut step, signer, Role::Pcr);
     let unsigned = engine.run(&step)?;
     let output = engine.run(&steps::boot_binary(

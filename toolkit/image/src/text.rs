@@ -1,7 +1,10 @@
 //! The small files that are rendered from the product's definition.
 
+use std::collections::BTreeMap;
+
 use bastide_boot::{CommandLine, HashOffset, release_number};
 use bastide_config::product::Product;
+use bastide_tpm_policy::{Release, version_suffix};
 
 use crate::Error;
 
@@ -99,6 +102,22 @@ pub fn command_line(
     }
 }
 
+/// What the steps need to know of the version counter's policy: `RELEASE`, the number
+/// that is signed, and `VERSION_POLICY`, what the policy before it is hashed with.
+///
+/// # Errors
+/// When the product's version has no release number.
+pub fn version_policy(product: &Product) -> Result<BTreeMap<String, String>, Error> {
+    let release = Release::from_version(&product.version)?;
+    Ok(BTreeMap::from([
+        ("RELEASE".to_owned(), release.number().to_string()),
+        (
+            "VERSION_POLICY".to_owned(),
+            hex::encode(version_suffix(release)),
+        ),
+    ]))
+}
+
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {
@@ -125,6 +144,22 @@ mod tests {
             assert!(line.starts_with("console="), "{line}");
         }
         assert!(command_line(&product("base"), "ab", offset).is_err());
+    }
+
+    /// The suffix computed with Python's struct and hashlib from TPM 2.0 Library part 3.
+    #[test]
+    fn steps_are_told_the_policy_of_the_version() {
+        let mut product = product("base");
+        product.version = "0.1.0~rc1".to_owned();
+        let told = version_policy(&product).expect("a release");
+        assert_eq!(told["RELEASE"], "1000");
+        assert_eq!(
+            told["VERSION_POLICY"],
+            "00000149d16757f680758e1c9e073bb27045a51c33407182c663b6c63c1634ba\
+             3f96731f000b7fa4080f1b43b12bd716e78688f1fcf0781405aa26f6c311b4f2cfe12f2c9e28"
+        );
+        product.version = "next".to_owned();
+        assert!(version_policy(&product).is_err());
     }
 
     #[test]

@@ -59,10 +59,29 @@ openssl smime -verify -binary -noverify -nointern -inform der -in initramfs/core
   -content text -certfile /in/image.crt -out /dev/null
 tr -d '\0' < cmdline | cmp - initramfs/cmdline
 
-# PCR 11 policies are there for the phase in which the state key may be asked for.
-objcopy --dump-section .pcrsig=pcrsig uki.efi copy.efi
-if (($(grep --only-matching --text '"pcrs":\[11\]\|"pcrs": \[11\]' pcrsig | wc --lines) != 1)); then
-  echo 'the UKI does not carry exactly one signature for PCR 11' >&2
+# PCR 11 policies are there for the phase in which the state key may be asked for: one as
+# systemd signs it, and ours, which adds that no newer release was here.
+objcopy --dump-section .pcrsig=pcrsig --dump-section .pcrpkey=pcrpkey uki.efi copy.efi
+tr -d '\0' < pcrsig > policies
+openssl x509 -in /in/pcr.crt -noout -pubkey > pcr.pub
+tr -d '\0' < pcrpkey | cmp - pcr.pub
+entry='{"pcrs": *\[11\], *"pkfp": *"[0-9a-f]*", *"pol": *"\([0-9a-f]\{64\}\)", *"sig": *"\([A-Za-z0-9+/=]*\)"'
+if ! grep --quiet --line-regexp "{\"sha256\": *\[$entry}\],\"bastide\":\[$entry,\"version\":$RELEASE}\]}" policies; then
+  echo "the UKI does not carry exactly one policy of systemd's and one of ours, for release $RELEASE" >&2
   exit 1
 fi
+unhex() { # hexadecimal digits -> bytes
+  tr a-f A-F <<< "$1" | basenc --base16 --decode
+}
+field() { # back reference
+  sed "s|.*\"sha256\": *\[$entry}.*\"bastide\":\[$entry.*|\\$1|" policies
+}
+unhex "$(field 1)" > systemd.policy
+field 2 | base64 --decode > systemd.signature
+{ cat systemd.policy; unhex "$VERSION_POLICY"; } | openssl dgst -sha256 -binary > bastide.policy
+field 4 | base64 --decode > bastide.signature
+unhex "$(field 3)" | cmp - bastide.policy
+for whose in systemd bastide; do
+  openssl dgst -sha256 -verify pcr.pub -signature "$whose.signature" "$whose.policy"
+done
 echo "$root_hash" > /out/checked
