@@ -67,6 +67,24 @@ pub fn revoke(key: Serial) -> io::Result<()> {
     done(result)
 }
 
+/// Gives the calling process a new, empty session keyring that nobody else has:
+/// `KEYCTL_JOIN_SESSION_KEYRING` without a name.
+///
+/// # Errors
+/// What the kernel says.
+pub fn join_new_session_keyring() -> io::Result<()> {
+    // SAFETY: the operation takes one optional string, here null, which the kernel
+    // documents as "anonymous"; no memory is passed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_JOIN_SESSION_KEYRING,
+            ptr::null::<libc::c_char>(),
+        )
+    };
+    done(result)
+}
+
 fn serial(result: libc::c_long) -> io::Result<Serial> {
     if result < 0 {
         return Err(io::Error::last_os_error());

@@ -1,5 +1,6 @@
 //! The system calls that no maintained crate wraps safely: kernel keys, the device
-//! mapper, swap and growing ext4.
+//! mapper, swap, growing ext4, attributes of mounts, quotas of projects, and what a
+//! process does to itself at the beginning and at the very end.
 //!
 //! The only crate of `base` with `unsafe`. Each function checks what the kernel would
 //! otherwise trust us for, so that no caller can break memory safety. It never keeps
@@ -10,7 +11,11 @@
 //! every machine that checks the tree, and brings a logger, regular expressions and
 //! System V semaphores into the initramfs, for five ioctls.
 
+pub mod crash;
 pub mod device_mapper;
 pub mod ext4;
 pub mod keys;
+pub mod memory;
+pub mod mount_attributes;
+pub mod project_quota;
 pub mod swap;
