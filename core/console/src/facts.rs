@@ -11,7 +11,7 @@ use bastide_efi::{
     EFIVARFS, Signature, SignatureKind, Variable, VariableName, parse_signature_lists,
 };
 use bastide_ipc::init::Status;
-use rustix::system::uname;
+use rustix::system::{sysinfo, uname};
 
 use crate::client;
 
@@ -98,12 +98,13 @@ fn status() -> Item<Status> {
     item(client::status().map_err(Error::from))
 }
 
+/// Asked of the kernel: /proc shows a service nothing but its own processes.
 fn uptime() -> Item<u64> {
-    item(word("/proc/uptime").and_then(|text| whole_seconds(&text)))
+    u64::try_from(sysinfo().uptime).map_err(|_| "the uptime is negative".to_owned())
 }
 
 fn load() -> Item<String> {
-    item(word("/proc/loadavg").map(|text| averages(&text)))
+    Ok(averages(sysinfo().loads.map(u64::from)))
 }
 
 fn item<T>(result: Result<T>) -> Item<T> {
@@ -197,13 +198,12 @@ fn chosen(text: &str) -> Result<String> {
         .context("no choice is marked")
 }
 
-fn whole_seconds(text: &str) -> Result<u64> {
-    let seconds = text.split('.').next().unwrap_or_default();
-    seconds.parse().context("the uptime is no number")
-}
-
-fn averages(text: &str) -> String {
-    let averages: Vec<&str> = text.split(' ').take(3).collect();
+/// The kernel's fixed-point numbers with 16 bits of fraction, rounded down.
+fn averages(loads: [u64; 3]) -> String {
+    let averages = loads.map(|load| {
+        let hundredths = load.saturating_mul(100) >> 16;
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    });
     averages.join(" ")
 }
 
@@ -218,9 +218,7 @@ mod tests {
             "confidentiality"
         );
         assert!(chosen("none").is_err());
-        assert_eq!(whole_seconds("12.34 5.6").expect("a number"), 12);
-        assert!(whole_seconds("").is_err());
-        assert_eq!(averages("0.10 0.20 0.30 1/50 99"), "0.10 0.20 0.30");
+        assert_eq!(averages([0, 1 << 16, (3 << 16) / 2]), "0.00 1.00 1.50");
     }
 
     #[test]

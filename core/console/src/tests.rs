@@ -26,6 +26,7 @@ fn status() -> Status {
             status: None,
             reason: None,
             last_exit: None,
+            usage: None,
         }],
         steps: vec![BootStep {
             name: "core-verified".to_owned(),
@@ -44,6 +45,7 @@ fn status() -> Status {
         core_unavailable: None,
         refused: Vec::new(),
         previous_failure: None,
+        init_usage: None,
     }
 }
 

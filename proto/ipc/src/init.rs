@@ -146,6 +146,19 @@ pub struct Service {
     pub reason: Option<String>,
     /// How its last process ended.
     pub last_exit: Option<String>,
+    /// What it uses; absent when that is not counted.
+    pub usage: Option<Usage>,
+}
+
+/// What a service, or PID 1 itself, uses of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Memory now, in bytes.
+    pub memory: u64,
+    /// The most memory so far, in bytes.
+    pub memory_peak: Option<u64>,
+    /// Processor time so far, in microseconds.
+    pub processor_us: u64,
 }
 
 /// A step of the boot and when it was done, in microseconds of the monotonic clock.
@@ -199,6 +212,8 @@ pub struct Status {
     pub ready_at: Option<u64>,
     /// The services by name.
     pub services: Vec<Service>,
+    /// What PID 1 itself uses.
+    pub init_usage: Option<Usage>,
     /// Steps of the boot in their order.
     pub steps: Vec<BootStep>,
     /// What the boot loader measured.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bastide_ipc::init::{
     BootStep, Core, LoaderTimes, MachineState, Method, RefusedCandidate, Service, ServiceState,
-    Status,
+    Status, Usage,
 };
 use bastide_ipc::{init, standard};
 use serde_json::Value;
@@ -15,6 +15,12 @@ use zlink_idl::{CustomType, Interface, Type};
 fn interface(text: &'static str) -> Interface<'static> {
     Interface::try_from(text).unwrap_or_else(|error| panic!("{error}"))
 }
+
+const USAGE: Usage = Usage {
+    memory: 1,
+    memory_peak: Some(2),
+    processor_us: 3,
+};
 
 /// A reply in which every optional item is present.
 fn full_status() -> Status {
@@ -32,7 +38,9 @@ fn full_status() -> Status {
             status: Some("drawn".to_owned()),
             reason: Some("none".to_owned()),
             last_exit: Some("exit status 1".to_owned()),
+            usage: Some(USAGE),
         }],
+        init_usage: Some(USAGE),
         steps: vec![BootStep {
             name: "core".to_owned(),
             at: 3,

@@ -121,7 +121,7 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "@threads",
-        purpose: "further threads of the same process",
+        purpose: "further threads of the same process, and names for them; other requests of prctl are refused",
         calls: &[
             "clone",
             "clone3",
@@ -129,6 +129,7 @@ pub const GROUPS: &[Group] = &[
             "futex_waitv",
             "futex_wake",
             "get_robust_list",
+            "prctl",
             "sched_setaffinity",
         ],
     },
