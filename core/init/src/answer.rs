@@ -141,7 +141,7 @@ mod tests {
 
     fn service(name: &str, calls: &str) -> Service {
         let text = format!(
-            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"{name}\"\nreadiness = \"notify\"\nsystem-calls = [{ allow = [\"@base\"], why = \"runs and does nothing else\" }]\n{calls}"
+            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"{name}\"\nreadiness = \"notify\"\nsystem-calls = [{{ allow = [\"@base\"], why = \"runs and does nothing else\" }}]\n{calls}"
         );
         let name = ServiceName::new(name).expect("a name");
         Service::parse(name, Path::new("x"), &text).unwrap_or_else(|problems| panic!("{problems}"))
@@ -152,6 +152,7 @@ mod tests {
             state: MachineState::Ready,
             ready_at: None,
             services: Vec::new(),
+            init_usage: None,
             steps: Vec::new(),
             loader: LoaderTimes::default(),
             core: None,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use bastide_config::name::ServiceName;
 use bastide_config::problem::SIZE_LIMIT;
 use bastide_config::service::Service;
+use bastide_config::service::agreement::{Scope, disagreements};
 
 /// Where they lie: one folder for each service.
 pub const SERVICES: &str = "/usr/share/bastide/services";
@@ -34,7 +35,21 @@ pub fn read(folder: &Path) -> Result<Vec<Entry>> {
         }
     }
     entries.sort_by(|one, other| one.0.cmp(&other.0));
+    refuse_disagreements(&mut entries);
     Ok(entries)
+}
+
+/// Keeps from starting what does not fit the other definitions.
+fn refuse_disagreements(entries: &mut [Entry]) {
+    let understood = entries.iter().filter_map(|(_, entry)| entry.as_ref().ok());
+    for problem in disagreements(understood, Scope::Machine) {
+        let entry = entries
+            .iter_mut()
+            .find(|(name, _)| *name == problem.service);
+        if let Some((_, definition)) = entry {
+            *definition = Err(format!("`{}`: {}", problem.key, problem.what));
+        }
+    }
 }
 
 fn definition(name: &ServiceName, folder: &Path) -> Result<Service> {
@@ -60,10 +75,14 @@ mod tests {
     fn a_bad_definition_does_not_hide_the_good_ones() {
         let folder = tempfile::tempdir().expect("a folder");
         let good = "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"console-serial\"\nreadiness = \"started\"\nsystem-calls = [{ allow = [\"@base\"], why = \"runs and does nothing else\" }]\n";
+        let lonely = format!(
+            "{good}calls = [{{ interface = \"org.bastide.Nobody\", methods = [\"Answer\"], why = \"hopes for an answer\" }}]\n"
+        );
         for (name, text) in [
             ("b-good", good),
             ("a-bad", "version = 2"),
             ("c-long", &"#".repeat(SIZE_LIMIT + 1)),
+            ("f-lonely", &lonely),
             ("Not A Name", good),
         ] {
             fs::create_dir(folder.path().join(name)).expect("made");
@@ -81,7 +100,8 @@ mod tests {
                 ("a-bad", false),
                 ("b-good", true),
                 ("c-long", false),
-                ("d-empty", false)
+                ("d-empty", false),
+                ("f-lonely", false)
             ]
         );
     }

@@ -1,7 +1,7 @@
 //! The end: stopping the machine, in order or because PID 1 cannot go on.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic;
 use std::path::Path;
 use std::thread::sleep;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bastide_efi::{Attributes, EFIVARFS, FAILURE_VARIABLE, Variable, encode_failure};
 use bastide_mount::{set_variables_writable, unmount_now};
+use bastide_sys::crash::execute_on_crash;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,6 +20,9 @@ use rustix::system::{RebootCommand, reboot};
 
 use crate::kernel_log::say;
 use crate::supervisor::{Level, Stop};
+
+/// The argument of a fresh image that only has to say what happened.
+pub const ARGUMENT: &str = "--farewell";
 
 /// How long killed processes may take to be gone.
 const KILL_ROUNDS: u32 = 40;
@@ -51,6 +55,15 @@ pub fn give_up(reason: &str) -> ! {
     end_everything();
     sync();
     now(RebootCommand::Restart)
+}
+
+/// Makes a crash the same as any other reason to give up, by way of a fresh image of
+/// this program that is told of it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn catch_crashes() -> io::Result<()> {
+    execute_on_crash(c"/proc/self/exe", c"--farewell")
 }
 
 /// Makes a panic the same as any other reason to give up.

@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bastide_config::service::Limits;
+use bastide_ipc::init::Usage;
 
 use crate::kernel_log::say;
 use crate::supervisor::Level;
 
 /// The parent of all services' groups; PID 1 itself stays in the root group.
 const SERVICES: &str = "/sys/fs/cgroup/services";
+
+/// The period over which a share of a processor is counted, in microseconds.
+const CPU_PERIOD: u64 = 100_000;
 
 /// Makes the parent group and hands on the controllers that limits need.
 ///
@@ -23,7 +27,7 @@ pub fn prepare() -> Result<()> {
     fs::create_dir_all(SERVICES).with_context(|| format!("cannot make {SERVICES}"))?;
     for parent in ["/sys/fs/cgroup", SERVICES] {
         let file = Path::new(parent).join("cgroup.subtree_control");
-        for controller in ["+memory", "+pids"] {
+        for controller in ["+cpu", "+memory", "+pids"] {
             if let Err(error) = fs::write(&file, controller) {
                 say(
                     Level::Warning,
@@ -62,11 +66,42 @@ pub fn make(service: &str, limits: &Limits) -> Result<PathBuf> {
         set("memory.max", bytes.to_string())?;
         // All or nothing: half of a killed service is of no use.
         set("memory.oom.group", "1".to_owned())?;
+        // Memory is memory; a kernel without swap has no such file.
+        if folder.join("memory.swap.max").exists() {
+            set("memory.swap.max", "0".to_owned())?;
+        }
+    }
+    if let Some(percent) = limits.cpu_percent {
+        let share = u64::from(percent).saturating_mul(CPU_PERIOD) / 100;
+        set("cpu.max", format!("{share} {CPU_PERIOD}"))?;
     }
     if let Some(processes) = limits.processes {
         set("pids.max", processes.to_string())?;
     }
     Ok(folder)
+}
+
+/// What a service uses and has used, as far as its controllers count it.
+#[must_use]
+pub fn usage(service: &str) -> Option<Usage> {
+    let folder = folder(service);
+    let number = |file: &str| {
+        let text = fs::read_to_string(folder.join(file)).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let processor = fs::read_to_string(folder.join("cpu.stat")).ok()?;
+    Some(Usage {
+        memory: number("memory.current")?,
+        memory_peak: number("memory.peak"),
+        processor_us: processor_time(&processor)?,
+    })
+}
+
+/// `usage_usec` of cpu.stat.
+fn processor_time(text: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix("usage_usec "))?;
+    value.trim().parse().ok()
 }
 
 /// Kills every process of a service at once.
@@ -75,4 +110,17 @@ pub fn make(service: &str, limits: &Limits) -> Result<PathBuf> {
 /// When the kernel refuses.
 pub fn kill(service: &str) -> io::Result<()> {
     fs::write(folder(service).join("cgroup.kill"), "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_found_among_the_rest() {
+        let text = "usage_usec 1234\nuser_usec 1000\nsystem_usec 234\n";
+        assert_eq!(processor_time(text), Some(1234));
+        assert_eq!(processor_time("user_usec 1\n"), None);
+        assert_eq!(processor_time("usage_usec x\n"), None);
+    }
 }

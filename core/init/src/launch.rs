@@ -1,25 +1,27 @@
 //! Starting and ending the processes of services.
 
-use std::fs::File;
-use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use bastide_config::service::Service;
+use bastide_config::service::{Namespace, Service};
+use bastide_sandbox::{Own, PidNamespace};
 use rustix::fs::{
-    AtFlags, CWD, Gid, MemfdFlags, Mode, OFlags, Uid, chmodat, chownat, fcntl_getfl, fcntl_setfl,
-    memfd_create,
+    AtFlags, CWD, Gid, Mode, OFlags, Uid, chmodat, chownat, fcntl_getfl, fcntl_setfl,
 };
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::groups;
+use crate::handover;
 use crate::kernel_log::say;
 use crate::settings::{STAGE_ARGUMENT, Settings};
+use crate::sockets::Sockets;
+use crate::state;
 use crate::supervisor::Level;
+use crate::view::{self, Places};
 
 /// A service that was started.
 #[derive(Debug)]
@@ -30,40 +32,68 @@ pub struct Launched {
     pub output: OwnedFd,
 }
 
-/// Starts a service by way of the stage.
-///
-/// # Errors
-/// When its control group or its process cannot be made. What goes wrong in the
-/// stage comes out as its output and its exit.
-pub fn start(service: &Service) -> Result<Launched> {
-    let group = groups::make(service.name.as_str(), &service.limits)?;
-    let settings = Settings::new(service, group).to_json()?;
-    let input = in_memory(&settings).context("cannot pass the settings on")?;
-    let (output, theirs) = pipe_with(PipeFlags::CLOEXEC).context("cannot make a pipe")?;
-    let flags = fcntl_getfl(&output)?;
-    fcntl_setfl(&output, flags | OFlags::NONBLOCK)?;
-
-    let child = Command::new("/proc/self/exe")
-        .arg(STAGE_ARGUMENT)
-        .env_clear()
-        .stdin(Stdio::from(input))
-        .stdout(Stdio::from(theirs.try_clone()?))
-        .stderr(Stdio::from(theirs))
-        .spawn()
-        .context("cannot start a process")?;
-    Ok(Launched {
-        pid: child.id(),
-        output,
-    })
+/// What starting any service takes.
+#[derive(Debug)]
+pub struct Launcher {
+    sockets: Sockets,
+    places: Places,
+    namespace: PidNamespace,
+    landlock: bool,
 }
 
-/// A file that has no name, at its beginning. Unlike a pipe it takes all of the
-/// settings at once, so that PID 1 never waits for the stage to read.
-fn in_memory(content: &[u8]) -> Result<File> {
-    let mut file = File::from(memfd_create("settings", MemfdFlags::CLOEXEC)?);
-    file.write_all(content)?;
-    file.rewind()?;
-    Ok(file)
+impl Launcher {
+    /// Makes the sockets of all services. `landlock`: whether it is enforced.
+    ///
+    /// # Errors
+    /// When PID 1 does not find its own namespace.
+    pub fn new<'services>(
+        services: impl Iterator<Item = &'services Service> + Clone,
+        landlock: bool,
+    ) -> Result<Self> {
+        Ok(Self {
+            places: view::places(services.clone()),
+            sockets: Sockets::make(services),
+            namespace: PidNamespace::current()?,
+            landlock,
+        })
+    }
+
+    /// Starts a service by way of the stage.
+    ///
+    /// # Errors
+    /// When its control group, a socket of it or its process cannot be made. What goes
+    /// wrong in the stage comes out as its output and its exit.
+    pub fn start(&self, service: &Service) -> Result<Launched> {
+        let sockets = self.sockets.of(&service.name)?;
+        state::prepare(service)?;
+        let group = groups::make(service.name.as_str(), &service.limits)?;
+        let settings = Settings::new(service, group, &self.places, self.landlock);
+        let input = handover::pack(&settings, &sockets).context("cannot pass the settings on")?;
+        let (output, theirs) = pipe_with(PipeFlags::CLOEXEC).context("cannot make a pipe")?;
+        let flags = fcntl_getfl(&output)?;
+        fcntl_setfl(&output, flags | OFlags::NONBLOCK)?;
+
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg(STAGE_ARGUMENT)
+            .env_clear()
+            .stdin(Stdio::from(input))
+            .stdout(Stdio::from(theirs.try_clone()?))
+            .stderr(Stdio::from(theirs));
+        let own = if service.shares(Namespace::Pid) {
+            Own::No
+        } else {
+            Own::Yes
+        };
+        let child = self
+            .namespace
+            .start(own, || command.spawn())?
+            .context("cannot start a process")?;
+        Ok(Launched {
+            pid: child.id(),
+            output,
+        })
+    }
 }
 
 /// Asks the main process of a service to end.

@@ -26,8 +26,9 @@ use crate::catalogue;
 use crate::clock;
 use crate::farewell;
 use crate::groups;
+use crate::intake::{self, Intake};
 use crate::kernel_log::say;
-use crate::launch;
+use crate::launch::{self, Launcher};
 use crate::mounts;
 use crate::notify::NotifySocket;
 use crate::output::Lines;
@@ -51,6 +52,8 @@ struct Machine {
     bus: Bus,
     buttons: Vec<PowerButton>,
     outputs: BTreeMap<UnitId, Vec<Output>>,
+    launcher: Launcher,
+    intake: Intake,
 }
 
 /// What one process of a service writes. The process may be gone while what it
@@ -71,30 +74,37 @@ enum Source {
     Output(UnitId, usize),
 }
 
-/// Runs the machine until it is stopped.
+/// Runs the machine until it is stopped. `landlock`: whether services are confined
+/// by it.
 ///
 /// # Errors
 /// When PID 1 cannot do its work; the caller then gives up in order.
-pub fn run() -> Result<Infallible> {
+pub fn run(landlock: bool) -> Result<Infallible> {
     let started = clock::now();
     mounts::all()?;
     let mut record = Record::new();
     record.step_at("init-started", started);
     record.step("init-mounted");
+    groups::prepare()?;
+    let supervisor = Supervisor::new(catalogue::read(Path::new(catalogue::SERVICES))?);
+    record.step("services-read");
+    let launcher = Launcher::new(supervisor.definitions(), landlock)?;
+    record.step("sockets-made");
     let mut machine = Machine {
         signals: take_signals()?,
         notify: NotifySocket::bind(Path::new(NOTIFY_SOCKET))?,
         bus: Bus::bind(Path::new(SOCKET))?,
         buttons: PowerButton::all(),
         outputs: BTreeMap::new(),
-        supervisor: {
-            groups::prepare()?;
-            Supervisor::new(catalogue::read(Path::new(catalogue::SERVICES))?)
-        },
+        launcher,
+        intake: Intake::find(supervisor.definitions()),
+        supervisor,
         record,
     };
-    machine.record.step("services-read");
     say(Level::Notice, "init started");
+    if !landlock {
+        say(Level::Error, "services run without Landlock");
+    }
 
     let actions = machine.supervisor.begin(clock::now());
     machine.carry_out(actions);
@@ -243,10 +253,15 @@ impl Machine {
     fn read_notifications(&mut self) -> Result<()> {
         for _ in 0..TURN {
             let message = self.notify.receive().context("cannot read notifications")?;
-            let Some((pid, notification)) = message else {
+            let Some((sender, notification)) = message else {
                 break;
             };
-            let actions = self.supervisor.notified(pid, &notification, clock::now());
+            // The stage has the number of the service too, but not yet its user.
+            if self.supervisor.user_of(sender.pid) != Some(sender.uid) {
+                continue;
+            }
+            let now = clock::now();
+            let actions = self.supervisor.notified(sender.pid, &notification, now);
             self.carry_out(actions);
         }
         Ok(())
@@ -288,8 +303,13 @@ impl Machine {
             outputs.remove(index);
         }
         let name = self.supervisor.name(id);
+        let pid = self.supervisor.pid(id).unwrap_or(0);
+        // The log's own lines would come back to it for ever.
+        let by_intake = name != intake::SERVICE && self.supervisor.is_ready(intake::SERVICE);
         for line in lines {
-            say(Level::Notice, &format!("{name}: {line}"));
+            if !(by_intake && self.intake.take(name, pid, &line)) {
+                say(Level::Notice, &format!("{name}: {line}"));
+            }
         }
     }
 
@@ -327,7 +347,7 @@ impl Machine {
             let why = "it has no definition".to_owned();
             return self.supervisor.launch_failed(id, why, clock::now());
         };
-        match launch::start(service) {
+        match self.launcher.start(service) {
             Ok(launched) => {
                 self.outputs.entry(id).or_default().push(Output {
                     source: launched.output,

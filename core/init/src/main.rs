@@ -17,6 +17,8 @@ mod catalogue;
 mod clock;
 mod farewell;
 mod groups;
+mod handover;
+mod intake;
 mod kernel_log;
 mod launch;
 mod machine;
@@ -25,23 +27,49 @@ mod notify;
 mod output;
 mod report;
 mod settings;
+mod sockets;
 mod stage;
+mod state;
 mod supervisor;
+mod view;
 
+use std::env;
 use std::process::ExitCode;
+
+/// Has the services started without Landlock. The initramfs, which is all that starts
+/// this program on a machine, passes no arguments; tests do on a kernel that has none.
+const WITHOUT_LANDLOCK: &str = "--without-landlock";
 
 fn main() -> ExitCode {
     if stage::is_asked_for() {
-        let error = stage::run().unwrap_or_else(|error| error);
-        eprintln!("{error:#}");
-        return ExitCode::from(stage::FAILED);
+        return match stage::run() {
+            Ok(never) => match never {},
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::from(stage::FAILED)
+            }
+        };
     }
     if std::process::id() != 1 {
         eprintln!("init is started by the kernel, as PID 1; it does nothing else");
         return ExitCode::FAILURE;
     }
     farewell::catch_panics();
-    match machine::run() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments {
+        [farewell::ARGUMENT, what] => farewell::give_up(&format!("it crashed by {what}")),
+        [] => run(true),
+        [WITHOUT_LANDLOCK] => run(false),
+        _ => farewell::give_up("it was started with arguments that it does not know"),
+    }
+}
+
+fn run(landlock: bool) -> ExitCode {
+    if let Err(error) = farewell::catch_crashes() {
+        farewell::give_up(&format!("cannot prepare for crashes: {error}"));
+    }
+    match machine::run(landlock) {
         Ok(never) => match never {},
         Err(error) => farewell::give_up(&format!("{error:#}")),
     }

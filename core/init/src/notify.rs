@@ -22,6 +22,15 @@ const LONGEST: usize = 4096;
 /// The longest status kept, in bytes.
 const LONGEST_STATUS: usize = 200;
 
+/// Who sent a message, by the kernel's word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The process, in our numbers.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+}
+
 /// The socket.
 #[derive(Debug)]
 pub struct NotifySocket {
@@ -46,12 +55,15 @@ impl NotifySocket {
         Ok(Self { socket })
     }
 
-    /// The next message and the process it came from; `None` when there is none
-    /// left. A message that is too long or of nobody known is skipped as empty.
+    /// The next message and who sent it; `None` when there is none left. A message
+    /// that is too long or of nobody known is skipped as empty.
+    ///
+    /// The kernel gives the sender's number as it is in our namespace, whichever the
+    /// sender lives in.
     ///
     /// # Errors
     /// When the socket is of no more use.
-    pub fn receive(&self) -> io::Result<Option<(u32, Notification)>> {
+    pub fn receive(&self) -> io::Result<Option<(Sender, Notification)>> {
         let mut bytes = [0; LONGEST];
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -69,7 +81,9 @@ impl NotifySocket {
         };
         let sender = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmCredentials(credentials) => {
-                u32::try_from(credentials.pid.as_raw_nonzero().get()).ok()
+                let pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).ok()?;
+                let uid = credentials.uid.as_raw();
+                Some(Sender { pid, uid })
             }
             _ => None,
         });
@@ -77,7 +91,7 @@ impl NotifySocket {
         let text = bytes.get(..received.bytes).unwrap_or_default();
         Ok(Some(match sender {
             Some(sender) if whole => (sender, parse(text)),
-            _ => (0, Notification::default()),
+            _ => (Sender::default(), Notification::default()),
         }))
     }
 }
@@ -142,10 +156,14 @@ mod tests {
         client.send_to(b"READY=1", &path).expect("sent");
         client.send_to(&[b'x'; LONGEST + 1], &path).expect("sent");
         let (sender, notification) = socket.receive().expect("works").expect("a message");
-        assert_eq!(sender, std::process::id());
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!((sender.pid, sender.uid), (std::process::id(), uid));
         assert!(notification.ready);
         let (sender, notification) = socket.receive().expect("works").expect("a message");
-        assert_eq!((sender, notification), (0, Notification::default()));
+        assert_eq!(
+            (sender, notification),
+            (Sender::default(), Notification::default())
+        );
         assert_eq!(socket.receive().expect("works"), None);
     }
 }

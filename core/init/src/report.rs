@@ -1,14 +1,16 @@
 //! What PID 1 knows of the boot and the Core, for `GetStatus`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use bastide_boot::{BOOT_REPORT, BootReport};
-use bastide_ipc::init::{BootStep, Core, LoaderTimes, RefusedCandidate, Status};
+use bastide_ipc::init::{BootStep, Core, LoaderTimes, RefusedCandidate, Service, Status, Usage};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock;
+use crate::groups;
 use crate::supervisor::{Moment, Supervisor};
 
 /// The name of the device-mapper volume that the initramfs makes for the Core.
@@ -72,7 +74,8 @@ impl Record {
         Status {
             state: supervisor.machine_state(),
             ready_at: supervisor.ready_at().map(Moment::microseconds),
-            services: supervisor.services(),
+            services: services(supervisor),
+            init_usage: own_usage(),
             steps: self.steps.clone(),
             loader: boot.map_or_else(LoaderTimes::default, |report| LoaderTimes {
                 init: report.loader.init,
@@ -99,10 +102,57 @@ impl Record {
     }
 }
 
+/// The services, and what each uses.
+fn services(supervisor: &Supervisor) -> Vec<Service> {
+    let mut services = supervisor.services();
+    for service in &mut services {
+        service.usage = groups::usage(&service.name);
+    }
+    services
+}
+
+/// What PID 1 itself uses: it is in no group whose memory is counted.
+fn own_usage() -> Option<Usage> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
+    Some(Usage {
+        memory: kibibytes(&status, "VmRSS:")?,
+        memory_peak: kibibytes(&status, "VmHWM:"),
+        processor_us: seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(nanoseconds / 1000),
+    })
+}
+
+/// A line such as `VmRSS:      2048 kB` of proc(5)'s status, in bytes.
+fn kibibytes(status: &str, key: &str) -> Option<u64> {
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(key))?;
+    let kibibytes: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 fn read_report(path: &Path) -> Result<BootReport> {
     let mut json = Vec::new();
     File::open(path)
         .and_then(|file| file.take(REPORT_LIMIT).read_to_end(&mut json))
         .with_context(|| format!("cannot read {}", path.display()))?;
     BootReport::from_json(&json).with_context(|| format!("cannot understand {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_memory_is_found() {
+        assert_eq!(
+            kibibytes("Name:\tx\nVmRSS:\t    2048 kB\n", "VmRSS:"),
+            Some(2 << 20)
+        );
+        assert_eq!(kibibytes("VmRSS:\t2048\n", "VmRSS:"), None);
+        assert!(own_usage().is_some_and(|usage| usage.memory > 0));
+    }
 }

@@ -1,11 +1,14 @@
 //! What PID 1 tells the stage between itself and a service's program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use bastide_config::service::{Resource, Service};
+use bastide_config::service::{Namespace as Shared, Resource, Service};
+use bastide_sandbox::{Item, Namespace};
 use serde::{Deserialize, Serialize};
+
+use crate::view::{self, Places};
 
 /// The argument that makes this program the stage.
 pub const STAGE_ARGUMENT: &str = "--start-service";
@@ -16,7 +19,7 @@ pub const SIZE_LIMIT: u64 = 256 * 1024;
 /// Where services say that they are ready.
 pub const NOTIFY_SOCKET: &str = "/run/bastide/notify";
 
-/// Everything the stage does, in the order in which it does it.
+/// Everything the stage needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -24,13 +27,27 @@ pub struct Settings {
     pub group: PathBuf,
     /// The terminal to own, if any.
     pub tty: Option<PathBuf>,
+    /// The namespaces to make.
+    pub namespaces: Vec<Namespace>,
+    /// What is seen.
+    pub items: Vec<Item>,
+    /// Whether Landlock is enforced: always, but in tests on kernels without it.
+    pub landlock: bool,
+    /// Whether Landlock leaves TCP alone, because the network is shared.
+    pub network: bool,
     /// Limits of setrlimit(2).
     pub resources: Vec<(Limited, u64)>,
     /// User and group.
     pub uid: u32,
     /// The capabilities kept, as bits.
     pub capabilities: u64,
-    /// The whole environment.
+    /// Numbers of the system calls allowed.
+    pub calls: BTreeSet<u16>,
+    /// Numbers of the address families allowed.
+    pub families: BTreeSet<u16>,
+    /// The names of the sockets passed.
+    pub sockets: Vec<String>,
+    /// The whole environment, but for what depends on the process itself.
     pub environment: BTreeMap<String, String>,
     /// The program.
     pub program: PathBuf,
@@ -55,7 +72,7 @@ pub enum Limited {
 impl Settings {
     /// The settings of a service whose control group lies in `group`.
     #[must_use]
-    pub fn new(service: &Service, group: PathBuf) -> Self {
+    pub fn new(service: &Service, group: PathBuf, places: &Places, landlock: bool) -> Self {
         let mut environment = service.environment.clone();
         environment.insert("NOTIFY_SOCKET".to_owned(), NOTIFY_SOCKET.to_owned());
         if let Some(watchdog) = service.watchdog {
@@ -71,22 +88,51 @@ impl Settings {
             };
             (resource, limit.value)
         });
+        let calls = service.allowed_calls();
+        let families = service.address_families.iter();
+        let sockets = service.sockets.iter();
         Self {
             group: group.join("cgroup.procs"),
             tty: service
                 .tty
                 .as_ref()
                 .map(|tty| PathBuf::from("/dev").join(&tty.device)),
+            namespaces: view::namespaces(service),
+            items: view::items(service, places),
+            landlock,
+            network: service.shares(Shared::Network),
             resources: resources.collect(),
             uid: service.user.uid(),
             capabilities: service
                 .capabilities
                 .iter()
                 .fold(0, |bits, grant| bits | grant.capability.bit()),
+            calls: calls.into_iter().map(|call| call.number()).collect(),
+            families: families.map(|grant| grant.family.number()).collect(),
+            sockets: sockets.map(|socket| socket.name.clone()).collect(),
             environment,
             program: service.program.clone(),
             arguments: service.arguments.clone(),
         }
+    }
+
+    /// The environment of the process with this number, as execve(2) takes it.
+    #[must_use]
+    pub fn environment_of(&self, pid: u32) -> Vec<String> {
+        let mut environment = self.environment.clone();
+        if !self.sockets.is_empty() {
+            for (name, value) in [
+                ("LISTEN_PID", pid.to_string()),
+                ("LISTEN_FDS", self.sockets.len().to_string()),
+                ("LISTEN_FDNAMES", self.sockets.join(":")),
+            ] {
+                environment.insert(name.to_owned(), value);
+            }
+        }
+        let variables = environment.into_iter();
+        variables
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     }
 
     /// As the stage reads them.
@@ -111,12 +157,13 @@ mod tests {
 
     fn settings(rest: &str) -> Settings {
         let text = format!(
-            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"console-serial\"\nreadiness = \"notify\"\nsystem-calls = [{ allow = [\"@base\"], why = \"runs and does nothing else\" }]\n{rest}"
+            "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"console-serial\"\nreadiness = \"notify\"\nsystem-calls = [{{ allow = [\"@base\"], why = \"runs and does nothing else\" }}]\n{rest}"
         );
         let name = ServiceName::new("x").expect("a name");
         let service = Service::parse(name, Path::new("x"), &text)
             .unwrap_or_else(|problems| panic!("{problems}"));
-        Settings::new(&service, PathBuf::from("/group"))
+        let places = view::places([&service]);
+        Settings::new(&service, PathBuf::from("/group"), &places, true)
     }
 
     #[test]
@@ -125,18 +172,35 @@ mod tests {
         assert_eq!(settings.capabilities, 0);
         assert_eq!(settings.uid, 501);
         assert_eq!(settings.tty, None);
-        let names: Vec<&String> = settings.environment.keys().collect();
-        assert_eq!(names, ["NOTIFY_SOCKET"]);
+        assert!(settings.families.is_empty() && settings.sockets.is_empty());
+        assert!(!settings.network && settings.landlock);
+        assert_eq!(
+            settings.environment_of(1),
+            ["NOTIFY_SOCKET=/run/bastide/notify"]
+        );
     }
 
     #[test]
     fn settings_survive_the_way_to_the_stage() {
         let settings = settings(
-            "watchdog-seconds = 2\ncapabilities = [{ name = \"CAP_SYS_TIME\", why = \"sets the clock\" }]\n[tty]\ndevice = \"ttyS0\"\nwhy = \"the page is there\"\n[resources]\nopen-files = 8\n",
+            "watchdog-seconds = 2\ncapabilities = [{ name = \"CAP_SYS_TIME\", why = \"sets the clock\" }]\n\
+             address-families = [{ family = \"unix\", why = \"tells PID 1\" }]\n\
+             sockets = [{ name = \"kernel\", kind = \"kernel-log\", why = \"reads the log\" }, { name = \"audit\", kind = \"audit\", why = \"reads it as well\" }]\n\
+             [tty]\ndevice = \"ttyS0\"\nwhy = \"the page is there\"\n[resources]\nopen-files = 8\n",
         );
         assert_eq!(settings.capabilities, 1 << 25);
-        assert_eq!(settings.environment["WATCHDOG_USEC"], "2000000");
         assert_eq!(settings.resources, [(Limited::OpenFiles, 8)]);
+        assert_eq!(settings.families, BTreeSet::from([1]));
+        assert_eq!(
+            settings.environment_of(1),
+            [
+                "LISTEN_FDNAMES=kernel:audit",
+                "LISTEN_FDS=2",
+                "LISTEN_PID=1",
+                "NOTIFY_SOCKET=/run/bastide/notify",
+                "WATCHDOG_USEC=2000000"
+            ]
+        );
         let json = settings.to_json().expect("short");
         let back: Settings = serde_json::from_slice(&json).expect("readable");
         assert_eq!(back, settings);

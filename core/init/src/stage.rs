@@ -1,213 +1,147 @@
 //! The stage between PID 1 and a service's program.
 //!
-//! PID 1 starts itself anew with [`crate::settings::STAGE_ARGUMENT`]; this process reads its
-//! settings, takes everything away from itself that the service does not get, and
-//! becomes the service's program. It is a process of its own, and not a hook
-//! between fork and exec, because it then may allocate and report errors like any
-//! program, needs no `unsafe`, and is where the sandbox of a service belongs.
+//! PID 1 starts itself anew with [`crate::settings::STAGE_ARGUMENT`]; this process
+//! takes everything away from itself that the service does not get, and becomes the
+//! service's program. It is a process of its own, and not a hook between fork and
+//! exec, because it then may allocate and report errors like any program, and needs
+//! no `unsafe`.
 //!
-//! Each step is checked; one that fails ends the stage, never starts the program.
+//! The order matters. What needs to be root comes first, the root of the sandbox
+//! before it is looked at, Landlock and the system-call filter last, because they
+//! forbid the rest. Nothing of the service runs before all of it holds. Each step is
+//! checked; one that fails ends the stage, never starts the program.
 
+mod descriptors;
+mod privileges;
+mod terminal;
+
+use std::convert::Infallible;
 use std::env;
+use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Context, Result, ensure};
+use bastide_landlock::Restriction;
+use bastide_sandbox::{Root, unshare};
+use bastide_seccomp::{Filters, Policy};
+use bastide_sys::keys::join_new_session_keyring;
+use bastide_sys::memory::refuse_executable_gain;
 use nix::sys::signal::SigSet;
-use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, fcntl_getfl, fcntl_setfl, open};
-use rustix::process::{
-    Resource, Rlimit, chdir, getpid, getsid, ioctl_tiocsctty, setrlimit, setsid, umask,
-};
-use rustix::stdio::{dup2_stdin, dup2_stdout, stdin};
-use rustix::termios::isatty;
-use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities,
-    capability_is_in_bounding_set, clear_ambient_capability_set,
-    configure_capability_in_ambient_set, no_new_privs, remove_capability_from_bounding_set,
-    set_capabilities, set_capabilities_secure_bits, set_no_new_privs, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
-};
+use nix::unistd::execve;
+use rustix::fs::Mode;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{getsid, setsid, umask};
+use rustix::stdio::dup2_stdin;
 
-use crate::settings::{Limited, SIZE_LIMIT, Settings};
+use crate::handover;
+use crate::settings::Settings;
+use crate::view;
 
 /// The exit status of a stage that could not start its program, as in systemd.exec(5).
 pub const FAILED: u8 = 203;
+
+/// What the root of the sandbox is made on: nothing that a service sees comes from there.
+const PLACE: &str = "/tmp";
 
 /// Becomes the service's program.
 ///
 /// # Errors
 /// The step that failed; on success this does not return.
-pub fn run() -> Result<Error> {
-    let settings = read_settings()?;
+pub fn run() -> Result<Infallible> {
+    let (settings, sockets) = handover::unpack()?;
+    let image = Image::new(&settings)?;
+    let filters = Filters::new(&Policy {
+        calls: settings.calls.clone(),
+        families: settings.families.clone(),
+    })?;
     fs::write(&settings.group, "0").context("cannot join the control group")?;
     let session = setsid().context("cannot make a session")?;
     ensure!(getsid(None)? == session, "the session is not our own");
     match &settings.tty {
-        Some(tty) => take_terminal(tty, settings.uid)
+        Some(tty) => terminal::take(tty, settings.uid)
             .with_context(|| format!("cannot take {}", tty.display()))?,
         None => {
             let nothing = File::open("/dev/null").context("cannot open /dev/null")?;
             dup2_stdin(nothing.as_fd())?;
         }
     }
+    enter_root(&settings)?;
+    privileges::limit(&settings)?;
+    refuse_executable_gain().context("cannot rule out executable memory")?;
+    let restriction = restriction(&settings)?;
+    privileges::drop_privileges(&settings).context("cannot drop privileges")?;
+    join_new_session_keyring().context("cannot make a keyring")?;
+    for socket in &sockets {
+        fcntl_setfd(socket, FdFlags::empty()).context("cannot pass a socket on")?;
+    }
+    descriptors::check(3 + sockets.len())?;
     // PID 1 blocks signals to read them as messages; that is inherited.
     SigSet::empty()
         .thread_set_mask()
         .context("cannot unblock signals")?;
+
+    if let Some(restriction) = restriction {
+        restriction.enforce()?;
+    }
+    filters.load()?;
+    image.execute()
+}
+
+/// Namespaces, and the root with what the service sees.
+fn enter_root(settings: &Settings) -> Result<()> {
+    unshare(&settings.namespaces)?;
+    // Directories on the way to what is seen must let the service through.
+    umask(Mode::from_raw_mode(0o022));
+    let root = Root::begin(Path::new(PLACE), settings.uid)?;
+    root.put(&settings.items)?;
+    root.enter()?;
     umask(Mode::from_raw_mode(0o077));
-    chdir("/").context("cannot go to /")?;
-    limit(&settings)?;
-    drop_privileges(&settings).context("cannot drop privileges")?;
-    check_descriptors()?;
-
-    let mut command = Command::new(&settings.program);
-    command
-        .args(&settings.arguments)
-        .env_clear()
-        .envs(&settings.environment);
-    let error = command.exec();
-    Ok(Error::new(error).context(format!("cannot execute {}", settings.program.display())))
-}
-
-fn read_settings() -> Result<Settings> {
-    let mut json = Vec::new();
-    io::stdin()
-        .lock()
-        .take(SIZE_LIMIT)
-        .read_to_end(&mut json)
-        .context("cannot read the settings")?;
-    serde_json::from_slice(&json).context("cannot understand the settings")
-}
-
-/// Opens the terminal as root, gives it to the user, and makes it the session's
-/// and our standard input and output. Standard error stays with PID 1, so that
-/// messages do not end up in the middle of a page.
-fn take_terminal(path: &Path, uid: u32) -> Result<()> {
-    // Without NONBLOCK, opening a serial line waits for a carrier.
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let terminal = open(path, flags, Mode::empty())?;
-    ensure!(isatty(&terminal), "it is no terminal");
-    fchown(
-        &terminal,
-        Some(Uid::from_raw(uid)),
-        Some(Gid::from_raw(uid)),
-    )?;
-    fchmod(&terminal, Mode::RUSR | Mode::WUSR)?;
-    let flags = fcntl_getfl(&terminal)?;
-    fcntl_setfl(&terminal, flags - OFlags::NONBLOCK)?;
-    ioctl_tiocsctty(&terminal).context("cannot make it the session's terminal")?;
-    dup2_stdin(&terminal)?;
-    dup2_stdout(&terminal)?;
-    ensure!(isatty(stdin()), "standard input is no terminal");
     Ok(())
 }
 
-fn limit(settings: &Settings) -> Result<()> {
-    let both = |value| Rlimit {
-        current: Some(value),
-        maximum: Some(value),
-    };
-    // A core dump would carry what a service keeps in memory to a disk.
-    setrlimit(Resource::Core, both(0)).context("cannot rule out core dumps")?;
-    for (limited, value) in &settings.resources {
-        let resource = match limited {
-            Limited::OpenFiles => Resource::Nofile,
-            Limited::FileSize => Resource::Fsize,
-            Limited::AddressSpace => Resource::As,
-            Limited::LockedMemory => Resource::Memlock,
-        };
-        setrlimit(resource, both(*value)).with_context(|| format!("cannot limit {limited:?}"))?;
+fn restriction(settings: &Settings) -> Result<Option<Restriction>> {
+    if !settings.landlock {
+        return Ok(None);
     }
-    Ok(())
+    let rules = view::rules(&settings.items, &settings.program, Path::exists);
+    Ok(Some(Restriction::new(&rules, settings.network)?))
 }
 
-fn drop_privileges(settings: &Settings) -> Result<()> {
-    let kept = CapabilitySet::from_bits_retain(settings.capabilities);
-    empty_bounding_set(kept)?;
-
-    // No program regains anything by being root, or by becoming another user.
-    let mut bits = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
-    if !kept.is_empty() {
-        bits |= CapabilitiesSecureBits::KEEP_CAPS;
-    }
-    set_capabilities_secure_bits(bits).context("cannot set the secure bits")?;
-
-    let user = Uid::from_raw(settings.uid);
-    let group = Gid::from_raw(settings.uid);
-    set_thread_groups(&[]).context("cannot leave the supplementary groups")?;
-    set_thread_res_gid(group, group, group).context("cannot change the group")?;
-    set_thread_res_uid(user, user, user).context("cannot change the user")?;
-
-    let wanted = CapabilitySets {
-        effective: kept,
-        permitted: kept,
-        inheritable: kept,
-    };
-    set_capabilities(None, wanted).context("cannot set the capabilities")?;
-    clear_ambient_capability_set().context("cannot empty the ambient capabilities")?;
-    for capability in kept.iter() {
-        configure_capability_in_ambient_set(capability, true)
-            .with_context(|| format!("cannot keep {capability:?}"))?;
-    }
-    set_no_new_privs(true).context("cannot rule out new privileges")?;
-
-    ensure!(capabilities(None)? == wanted, "other capabilities are left");
-    ensure!(no_new_privs()?, "new privileges are not ruled out");
-    let left = rustix::process::getuid() == user && rustix::process::geteuid() == user;
-    ensure!(left, "the user has not changed");
-    Ok(())
+/// The program as execve(2) takes it, made while there still is memory to be had for
+/// sure and nothing is forbidden.
+struct Image {
+    program: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
 }
 
-/// Takes every capability that the kernel knows out of the bounding set, but those kept.
-fn empty_bounding_set(kept: CapabilitySet) -> Result<()> {
-    for number in 0..u64::BITS {
-        let capability = CapabilitySet::from_bits_retain(1 << number);
-        // The kernel answers EINVAL past the last one it has.
-        let Ok(present) = capability_is_in_bounding_set(capability) else {
-            ensure!(number > 0, "the kernel knows no capabilities");
-            break;
-        };
-        if present && !kept.contains(capability) {
-            remove_capability_from_bounding_set(capability)
-                .with_context(|| format!("cannot give capability {number} up"))?;
+impl Image {
+    fn new(settings: &Settings) -> Result<Self> {
+        let text = |text: &[u8]| CString::new(text).context("a NUL in the settings");
+        let program = text(settings.program.as_os_str().as_bytes())?;
+        let mut arguments = vec![program.clone()];
+        for argument in &settings.arguments {
+            arguments.push(text(argument.as_bytes())?);
         }
+        // With a namespace of its own the service is its first process, as we are now.
+        let environment = settings.environment_of(std::process::id());
+        let environment = environment.iter().map(|entry| text(entry.as_bytes()));
+        Ok(Self {
+            program,
+            arguments,
+            environment: environment.collect::<Result<_>>()?,
+        })
     }
-    Ok(())
-}
 
-/// Makes sure that the program gets its three descriptors and no other one.
-fn check_descriptors() -> Result<()> {
-    let folder = format!("/proc/{}/fdinfo", getpid().as_raw_nonzero());
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {folder}"))? {
-        let entry = entry?;
-        let number: u32 = entry
-            .file_name()
-            .to_string_lossy()
-            .parse()
-            .context("a descriptor that is no number")?;
-        // The listing itself shows up in the listing, gone by the time it is read.
-        let Ok(text) = fs::read_to_string(entry.path()) else {
-            continue;
-        };
-        ensure!(
-            number < 3 || closes_on_exec(&text),
-            "descriptor {number} would reach the program"
-        );
+    /// Not `std::process::Command`: it does more system calls than this one, which the
+    /// filter may forbid by now.
+    fn execute(&self) -> Result<Infallible> {
+        execve(&self.program, &self.arguments, &self.environment)
+            .with_context(|| format!("cannot execute {}", self.program.to_string_lossy()))
     }
-    Ok(())
-}
-
-/// Reads the open flags of proc(5)'s fdinfo, in octal.
-fn closes_on_exec(text: &str) -> bool {
-    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
-    text.lines()
-        .find_map(|line| line.strip_prefix("flags:"))
-        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
-        .is_some_and(|flags| flags & CLOSE_ON_EXEC != 0)
 }
 
 /// Whether this process was started as the stage.
@@ -215,17 +149,4 @@ pub fn is_asked_for() -> bool {
     env::args_os()
         .nth(1)
         .is_some_and(|argument| argument == crate::settings::STAGE_ARGUMENT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn descriptors_are_told_apart() {
-        assert!(closes_on_exec("pos:\t0\nflags:\t02100000\nmnt_id:\t1\n"));
-        assert!(!closes_on_exec("pos:\t0\nflags:\t0100002\nmnt_id:\t1\n"));
-        assert!(!closes_on_exec("pos:\t0\n"));
-        assert!(!closes_on_exec("flags:\tnonsense\n"));
-    }
 }

@@ -1,6 +1,9 @@
 //! The program itself as PID 1 of namespaces of its own, with services that behave
 //! and services that do not.
 //!
+//! Services are scripts, whose interpreter Landlock would refuse: it is the one part of
+//! the sandbox that is left out here and tried in virtual machines only.
+//!
 //! Needs to be root, or an ordinary user whom /etc/subuid gives uids; otherwise it
 //! says that it was skipped, or fails if `BASTIDE_TEST_NAMESPACES=required`.
 #![forbid(unsafe_code)]
@@ -22,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const IDENTITY: &str = r#"#!/usr/bin/perl
 $| = 1;
 open(my $status, "<", "/proc/self/status") or die;
-while (<$status>) { print if /^(Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Umask|NSsid|SigBlk):/; }
+while (<$status>) { print if /^(Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp|Umask|NSpid|NSsid|SigBlk):/; }
 print "environment: ", join(" ", map { "$_=$ENV{$_}" } sort keys %ENV), "\n";
 opendir(my $fds, "/proc/self/fd") or die;
 my @fds = sort grep { /^\d+$/ && readlink("/proc/self/fd/$_") !~ m{^/proc/\d+/(fd|status)$} } readdir $fds;
@@ -33,9 +36,11 @@ print "argument: $ARGV[0]\n";
 exec "/usr/lib/bastide/ready", "identity";
 "#;
 
-/// Says READY=1 and waits for the end.
+/// Says READY=1 and waits for the end. As the first process of its namespace it is
+/// not ended by a signal that it does not handle.
 const READY: &str = r#"#!/usr/bin/perl
 $| = 1;
+$SIG{TERM} = sub { exit };
 use Socket;
 socket(my $notify, PF_UNIX, SOCK_DGRAM, 0) or die;
 send($notify, "READY=1\nSTATUS=well\e[2J", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die;
@@ -89,7 +94,7 @@ $SIG{PIPE} = "IGNORE";
 sub call {
     my ($message) = @_;
     socket(my $bus, PF_UNIX, SOCK_STREAM, 0) or die;
-    connect($bus, pack_sockaddr_un("/run/bastide/org.bastide.Init")) or die;
+    connect($bus, pack_sockaddr_un("/run/bastide/org.bastide.Init")) or return "cannot connect: $!";
     syswrite($bus, $message);
     local $/ = "\0";
     my $reply = <$bus>;
@@ -114,9 +119,26 @@ $SIG{TERM} = "IGNORE";
 report("off", call("{\"method\":\"org.bastide.Init.PowerOff\"}\0"));
 "#;
 
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
 /// Closes what whoever runs the tests has left open, as the kernel would: PID 1
 /// refuses to hand such descriptors on.
 const CLOSE: &str = "use POSIX; POSIX::close($_) for 3..1023; exec @ARGV";
+
+/// What an interpreter and these scripts need.
+const ALLOWED: &str = r#"
+[[system-calls]]
+allow = ["@base", "@processes", "@connect", "@serve", "@terminal", "@files"]
+why = "scripts start others and talk to PID 1"
+
+[[address-families]]
+family = "unix"
+why = "scripts talk to PID 1"
+"#;
+
+/// Lets go of the old root: umount2(2) with `MNT_DETACH`, which umount(8) cannot do
+/// without /proc.
+const LEAVE: &str = r#"my $old = "/old"; syscall(166, $old, 2) == 0 or die "old root: $!"; exec @ARGV"#;
 
 struct Machine {
     root: tempfile::TempDir,
@@ -135,9 +157,10 @@ impl Machine {
 
     fn start(root: tempfile::TempDir, unshare: &[&str]) -> Self {
         let script = format!(
-            "set -eu; cd {root}; mount --rbind -o ro /usr host; mount -t tmpfs none etc; \
-             for name in null zero; do mount --bind /dev/$name dev/$name; done; \
-             exec chroot . /usr/lib/bastide/init",
+            "set -eu; mount --bind {root} {root}; cd {root}; mount --rbind -o ro /usr usr/host; \
+             for name in {devices}; do mount --bind /dev/$name dev/$name; done; \
+             pivot_root . old; exec perl -e '{LEAVE}' /usr/lib/bastide/init --without-landlock",
+            devices = DEVICES.join(" "),
             root = root.path().display()
         );
         let log = File::options()
@@ -147,6 +170,7 @@ impl Machine {
             .open(root.path().join("dev/kmsg"))
             .expect("the log");
         let child = Command::new("unshare")
+            .env("LC_ALL", "C")
             .args(unshare)
             .args(["perl", "-e", CLOSE, "sh", "-c", &script])
             .stdin(Stdio::null())
@@ -160,11 +184,23 @@ impl Machine {
         }
     }
 
+    /// Collects the log until it holds a line.
+    fn wait_for(&mut self, line: &str) {
+        self.collect(|machine| machine.text.contains(line));
+    }
+
     /// Collects the log until the machine is gone.
     fn run(mut self) -> String {
+        self.collect(|_| false);
+        self.child.wait().expect("a child");
+        drop(self.root);
+        self.text
+    }
+
+    fn collect(&mut self, enough: impl Fn(&Self) -> bool) {
         let begin = Instant::now();
         let mut over = false;
-        loop {
+        while !enough(self) {
             let mut bytes = [0; 65536];
             match self.log.read(&mut bytes) {
                 Ok(count) => {
@@ -183,9 +219,6 @@ impl Machine {
             }
             sleep(Duration::from_millis(20));
         }
-        self.child.wait().expect("a child");
-        drop(self.root);
-        self.text
     }
 }
 
@@ -222,7 +255,8 @@ fn furnish(root: &Path, services: &[(&str, &str)], programs: &[(&str, &str)]) {
     for folder in [
         "usr/lib/bastide",
         "usr/share/bastide/services",
-        "host",
+        "usr/host",
+        "old",
         "dev",
         "proc",
         "sys",
@@ -235,20 +269,18 @@ fn furnish(root: &Path, services: &[(&str, &str)], programs: &[(&str, &str)]) {
     }
     fs::set_permissions(root, Permissions::from_mode(0o755)).expect("set");
     for (link, target) in [
-        ("lib", "host/lib"),
-        ("lib64", "host/lib64"),
-        ("bin", "host/bin"),
-        ("usr/bin", "../host/bin"),
-        ("usr/lib64", "../host/lib64"),
-        (
-            "usr/lib/x86_64-linux-gnu",
-            "../../host/lib/x86_64-linux-gnu",
-        ),
-        ("usr/share/perl", "../../host/share/perl"),
+        ("lib", "usr/lib"),
+        ("lib64", "usr/lib64"),
+        ("bin", "usr/bin"),
+        ("usr/bin", "host/bin"),
+        ("usr/lib64", "host/lib64"),
+        ("usr/lib/x86_64-linux-gnu", "../host/lib/x86_64-linux-gnu"),
+        ("usr/share/perl", "../host/share/perl"),
     ] {
         symlink(target, root.join(link)).expect("linked");
     }
-    for device in ["null", "zero"] {
+    fs::write(root.join("etc/secret"), "nobody's business\n").expect("written");
+    for device in DEVICES {
         File::create(root.join("dev").join(device)).expect("made");
     }
     let devices = File::open(root.join("dev")).expect("a folder");
@@ -262,7 +294,7 @@ fn furnish(root: &Path, services: &[(&str, &str)], programs: &[(&str, &str)]) {
     for (name, text) in services {
         let folder = root.join("usr/share/bastide/services").join(name);
         fs::create_dir(&folder).expect("made");
-        let text = format!("version = 1\ndescription = \"{name}\"\n{text}");
+        let text = format!("version = 1\ndescription = \"{name}\"\n{text}\n{ALLOWED}");
         fs::write(folder.join("service.toml"), text).expect("written");
     }
 }
@@ -381,11 +413,13 @@ fn services_are_confined_supervised_and_stopped_whatever_they_do() {
         "identity: CapBnd: 0000000000000000",
         "identity: CapAmb: 0000000000000000",
         "identity: NoNewPrivs: 1",
+        "identity: Seccomp: 2",
+        "identity: NSpid: 1",
         "identity: Umask: 0077",
         "identity: SigBlk: 0000000000000000",
         "identity: environment: NOTIFY_SOCKET=/run/bastide/notify TERM=dumb WATCHDOG_USEC=300000000",
         "identity: descriptors: 0 1 2",
-        "identity: group: 0::/services/identity",
+        "identity: group: 0::/",
         "identity: argument: one two",
         "keeper: Uid: 502 502 502 502",
         "keeper: CapEff: 0000000002000000",
@@ -437,8 +471,12 @@ fn services_are_confined_supervised_and_stopped_whatever_they_do() {
     position(&log, "service flood ready");
     // Calls.
     let denied = "org.varlink.service.PermissionDenied";
-    position(&log, &format!("stranger: reboot: {denied}"));
-    position(&log, &format!("stranger: nonsense: {denied}"));
+    for what in ["reboot", "nonsense", "long"] {
+        position(
+            &log,
+            &format!("stranger: {what}: cannot connect: No such file or directory"),
+        );
+    }
     position(&log, &format!("caller: reboot: {denied}"));
     position(&log, "caller: nonsense: hung up");
     position(&log, "caller: long: hung up");
@@ -473,6 +511,301 @@ fn services_are_confined_supervised_and_stopped_whatever_they_do() {
         ],
     );
     assert!(!log.contains("cannot go on"), "{log}");
+}
+
+/// Tries everything that it was not granted, each in a process of its own.
+const PROBE: &str = r##"#!/usr/bin/perl
+$| = 1;
+use Socket;
+use POSIX ();
+sub attempt {
+    my ($what, $try) = @_;
+    my $pid = fork();
+    if ($pid == 0) {
+        $! = 0;
+        my $result = $try->();
+        print "$what: ", (defined $result && $result ne "" && $result != -1 ? "done" : "refused: $!"), "\n";
+        POSIX::_exit(0);
+    }
+    waitpid($pid, 0);
+    print "$what: killed by signal ", $? & 127, "\n" if $? & 127;
+}
+sub opened { my ($mode, $path) = @_; return open(my $file, $mode, $path) ? 1 : undef; }
+attempt("file granted", sub { opened("<", "/etc/granted") });
+attempt("file outside", sub { opened("<", "/etc/secret") });
+attempt("state of another", sub { opened("<", "/var/lib/log") });
+attempt("write a program", sub { opened(">", "/usr/lib/bastide/new") });
+attempt("write what is granted to be read", sub { opened(">", "/etc/granted") });
+attempt("write the root", sub { opened(">", "/new") });
+attempt("write the devices", sub { opened(">", "/dev/new") });
+attempt("own temporary file", sub { opened(">", "/tmp/new") });
+attempt("own runtime file", sub { opened(">", "/run/probe/new") });
+attempt("own state file", sub { opened(">", "/var/lib/probe/new") });
+attempt("device granted to all", sub { opened("<", "/dev/urandom") });
+attempt("device", sub { opened("<", "/dev/kmsg") });
+attempt("network socket", sub { socket(my $socket, PF_INET, SOCK_STREAM, 0) });
+attempt("netlink socket", sub { socket(my $socket, 16, SOCK_RAW, 0) });
+attempt("ptrace", sub { syscall(101, 0, 0, 0, 0) });
+attempt("mount", sub { my ($what, $place, $kind) = ("none", "/tmp", "tmpfs"); syscall(165, $what, $place, $kind, 0, 0) });
+attempt("mknod", sub { my $node = "/tmp/node"; syscall(133, $node, 0020666, 0x103) });
+attempt("unlisted system call", sub { syscall(250, 0, 0) });
+attempt("another system call table", sub { syscall(0x40000000 + 39) });
+attempt("become root", sub { syscall(105, 0) });
+attempt("memory to execute", sub { my $name = "x"; syscall(319, $name, 0) });
+attempt("own user namespace", sub { syscall(272, 0x10000000) });
+attempt("own user namespace by clone", sub { my $pid = syscall(56, 0x10000000 | 17, 0, 0, 0, 0); POSIX::_exit(0) if $pid == 0; $pid });
+attempt("clone whose flags are in memory", sub { syscall(435, 0, 88) });
+attempt("writable and executable memory", sub { syscall(9, 0, 4096, 7, 0x22, -1, 0) });
+attempt("memory made executable", sub {
+    my $memory = syscall(9, 0, 4096, 3, 0x22, -1, 0);
+    return $memory == -1 ? "" : syscall(10, $memory, 4096, 5) });
+attempt("type into a terminal", sub { my $byte = "x"; ioctl(STDOUT, 0x5412, $byte) });
+attempt("program of its own", sub {
+    open(my $file, ">", "/tmp/program") or return; print $file "#!/usr/bin/perl\n"; close $file;
+    chmod 0700, "/tmp/program"; exec "/tmp/program"; return });
+attempt("signal to all others", sub { kill("KILL", 2000000, 1999999) ? 1 : undef });
+opendir(my $proc, "/proc") or die;
+my @processes = grep { /^\d+$/ } readdir $proc;
+print "processes seen: @processes\n";
+print "in /proc: ", (-e "/proc/sys" ? "everything" : "processes only"), "\n";
+opendir(my $top, "/") or die;
+print "root: ", join(" ", sort grep { !/^\./ } readdir $top), "\n";
+opendir(my $dev, "/dev") or die;
+print "devices: ", join(" ", sort grep { !/^\./ } readdir $dev), "\n";
+opendir(my $net, "/sys") and print "sysfs is there\n";
+open(my $list, "<", "/proc/self/net/dev") or die;
+print "interfaces: ", join(" ", map { /^\s*(\w+):/ ? $1 : () } <$list>), "\n";
+open(my $mounts, "<", "/proc/self/mountinfo") or die;
+while (<$mounts>) {
+    my @fields = split;
+    print "mount: $fields[4] $fields[5]\n" if $fields[4] =~ m{^/(usr|etc/granted|tmp|dev|var/lib/probe|run/probe|)$};
+}
+"##;
+
+/// Takes lines as the log does, and shows them.
+const LOG: &str = r#"#!/usr/bin/perl
+$| = 1;
+use Socket;
+$SIG{TERM} = sub { exit };
+print "passed: $ENV{LISTEN_FDS} $ENV{LISTEN_FDNAMES} to $ENV{LISTEN_PID}, is $$\n";
+open(my $lines, "<&=", 4) or die;
+bless $lines;
+my $message = "";
+recv($lines, $message, 4096, 0);
+print "datagram: $message\n";
+socket(my $notify, PF_UNIX, SOCK_DGRAM, 0) or die;
+send($notify, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die;
+if (!-e "/var/lib/log/ran") {
+    open(my $mark, ">", "/var/lib/log/ran") or die;
+    exit 7;
+}
+open(my $intake, "<&=", 3) or die;
+accept(my $connection, $intake) or die;
+while (defined recv($connection, my $packet, 4096, 0)) {
+    last if $packet eq "";
+    print "took $packet\n";
+}
+"#;
+
+/// Sends a datagram to the log before and after it runs.
+const SENDER: &str = r#"#!/usr/bin/perl
+$| = 1;
+use Socket;
+$SIG{TERM} = sub { exit };
+socket(my $socket, PF_UNIX, SOCK_DGRAM, 0) or die;
+send($socket, "early", 0, pack_sockaddr_un("/run/lines")) or die "send: $!";
+send($socket, "late", 0, pack_sockaddr_un("/run/lines")) or die "send: $!";
+socket(my $notify, PF_UNIX, SOCK_DGRAM, 0) or die;
+send($notify, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die;
+sleep 1 while 1;
+"#;
+
+/// Writes a line every now and then, then asks for the end.
+const TALKER: &str = r#"#!/usr/bin/perl
+$| = 1;
+use Socket;
+$SIG{TERM} = sub { exit };
+for (1..8) { print "<4>line $_\n"; select(undef, undef, undef, 0.25); }
+socket(my $bus, PF_UNIX, SOCK_STREAM, 0) or die;
+connect($bus, pack_sockaddr_un("/run/bastide/org.bastide.Init")) or die;
+syswrite($bus, "{\"method\":\"org.bastide.Init.PowerOff\"}\0");
+sleep 1 while 1;
+"#;
+
+fn definition(program: &str, user: &str, readiness: &str, rest: &str) -> String {
+    format!(
+        "program = \"/usr/lib/bastide/{program}\"\nuser = \"{user}\"\nreadiness = \"{readiness}\"\n{rest}"
+    )
+}
+
+#[test]
+fn a_service_cannot_use_what_it_was_not_granted() {
+    let probe = definition(
+        "probe",
+        "console-serial",
+        "started",
+        r#"
+restart = { when = "never" }
+[[readable]]
+path = "/etc/granted"
+why = "tries what it may read"
+[[readable]]
+path = "/etc/absent"
+why = "is not there, which hurts nobody"
+[state]
+size-mib = 1
+why = "tries what it may keep"
+[runtime]
+why = "tries what it may keep for a while"
+"#,
+    );
+    let stop = definition(
+        "talker",
+        "console-screen",
+        "started",
+        "needs = [\"probe\"]\n[[calls]]\ninterface = \"org.bastide.Init\"\nmethods = [\"PowerOff\"]\nwhy = \"ends the test\"\n",
+    );
+    let Some(unshare) = unshare() else {
+        return;
+    };
+    let root = tempfile::tempdir().expect("a folder");
+    let services = [("probe", probe.as_str()), ("stop", stop.as_str())];
+    furnish(
+        root.path(),
+        &services,
+        &[("probe", PROBE), ("talker", TALKER)],
+    );
+    fs::write(root.path().join("etc/granted"), "read me\n").expect("written");
+    let log = Machine::start(root, &unshare).run();
+    for line in [
+        "file granted: done",
+        "file outside: refused: No such file or directory",
+        "state of another: refused: No such file or directory",
+        "write a program: refused: Read-only file system",
+        "write what is granted to be read: refused: Read-only file system",
+        "write the root: refused: Read-only file system",
+        "write the devices: refused: Read-only file system",
+        "own temporary file: done",
+        "own runtime file: done",
+        "own state file: done",
+        "device granted to all: done",
+        "device: refused: No such file or directory",
+        "network socket: refused: Address family not supported by protocol",
+        "netlink socket: refused: Address family not supported by protocol",
+        "ptrace: killed by signal 31",
+        "mount: killed by signal 31",
+        "mknod: killed by signal 31",
+        "unlisted system call: killed by signal 31",
+        "another system call table: killed by signal 31",
+        "become root: killed by signal 31",
+        "memory to execute: killed by signal 31",
+        "own user namespace: killed by signal 31",
+        "own user namespace by clone: refused: Operation not permitted",
+        "clone whose flags are in memory: refused: Function not implemented",
+        "writable and executable memory: refused: Permission denied",
+        "memory made executable: refused: Permission denied",
+        "type into a terminal: refused: Operation not permitted",
+        "program of its own: refused: Permission denied",
+        "signal to all others: refused: No such process",
+        "processes seen: 1",
+        "in /proc: processes only",
+        "root: dev etc lib lib64 proc run tmp usr var",
+        "devices: full null random urandom zero",
+        "interfaces: lo",
+        "mount: / ro,nosuid,nodev,noexec",
+        "mount: /usr ro,nosuid,nodev",
+        "mount: /dev ro,nosuid,noexec",
+        "mount: /etc/granted ro,nosuid,nodev,noexec",
+        "mount: /tmp rw,nosuid,nodev,noexec",
+        "mount: /run/probe rw,nosuid,nodev,noexec",
+        "mount: /var/lib/probe rw,nosuid,nodev,noexec",
+    ] {
+        position(&log, &format!("probe: {line}"));
+    }
+    assert!(!log.contains("sysfs is there"), "{log}");
+}
+
+#[test]
+fn sockets_outlive_their_service_and_lines_reach_the_log() {
+    let log_service = definition(
+        "log",
+        "log",
+        "notify",
+        r#"
+restart = { when = "always", first-delay-milliseconds = 50 }
+[state]
+size-mib = 1
+why = "remembers that it ran"
+[[sockets]]
+name = "intake"
+kind = "sequential"
+path = "/run/bastide/intake"
+mode = "0600"
+why = "takes lines from PID 1"
+[[sockets]]
+name = "lines"
+kind = "datagram"
+path = "/run/lines"
+mode = "0666"
+why = "takes lines from others"
+"#,
+    );
+    let sender = definition(
+        "sender",
+        "console-screen",
+        "notify",
+        "[[writable]]\npath = \"/run/lines\"\nwhy = \"sends lines to the log\"\n",
+    );
+    let talker = definition(
+        "talker",
+        "console-serial",
+        "started",
+        "needs = [\"log\"]\n[[calls]]\ninterface = \"org.bastide.Init\"\nmethods = [\"PowerOff\"]\nwhy = \"ends the test\"\n",
+    );
+    let services = [
+        ("log", log_service.as_str()),
+        ("sender", sender.as_str()),
+        ("talker", talker.as_str()),
+    ];
+    let programs = [("log", LOG), ("sender", SENDER), ("talker", TALKER)];
+    let Some(machine) = Machine::boot(&services, &programs) else {
+        return;
+    };
+    let log = machine.run();
+    in_order(
+        &log,
+        &[
+            "log: passed: 2 intake:lines to 1, is 1",
+            "log: datagram: early",
+            "service log ended: exit status 7; starting it again",
+            "log: datagram: late",
+            r#"log: took {"service":"talker","pid":"#,
+        ],
+    );
+    position(&log, r#""priority":4,"message":"line 8","boottime_us":"#);
+    assert!(!log.contains("talker: <4>line 8"), "{log}");
+    position(&log, "state directories are without limits");
+}
+
+#[test]
+fn a_crash_of_pid_one_is_told_and_reboots() {
+    let quiet = definition("ready", "console-serial", "notify", "");
+    let services = [("good", quiet.as_str())];
+    let Some(mut machine) = Machine::boot(&services, &[("ready", READY)]) else {
+        return;
+    };
+    machine.wait_for("bastide: ready");
+    let unshare = machine.child.id();
+    let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children"))
+        .expect("the children of unshare");
+    let init: i32 = children.trim().parse().expect("one child");
+    let init = rustix::process::Pid::from_raw(init).expect("a process");
+    rustix::process::kill_process(init, rustix::process::Signal::SEGV).expect("sent");
+    let log = machine.run();
+    position(
+        &log,
+        "PID 1 cannot go on: it crashed by signal 11 (memory access); rebooting",
+    );
 }
 
 #[test]

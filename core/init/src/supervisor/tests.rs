@@ -16,7 +16,7 @@ pub(super) fn service(name: &str, rest: &str) -> (ServiceName, Result<Service, S
         "readiness = \"notify\"\n"
     };
     let text = format!(
-        "version = 1\ndescription = \"{name}\"\nprogram = \"/usr/lib/bastide/{name}\"\nuser = \"console-serial\"\nsystem-calls = [{ allow = [\"@base\"], why = \"runs and does nothing else\" }]\n{readiness}{rest}"
+        "version = 1\ndescription = \"{name}\"\nprogram = \"/usr/lib/bastide/{name}\"\nuser = \"console-serial\"\nsystem-calls = [{{ allow = [\"@base\"], why = \"runs and does nothing else\" }}]\n{readiness}{rest}"
     );
     let name = ServiceName::new(name).expect("a name");
     let service = Service::parse(name.clone(), Path::new("test"), &text)

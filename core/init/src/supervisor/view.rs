@@ -15,10 +15,31 @@ impl Supervisor {
     }
 
     /// All usable definitions.
-    pub fn definitions(&self) -> impl Iterator<Item = &Service> {
+    pub fn definitions(&self) -> impl Iterator<Item = &Service> + Clone {
         self.units
             .iter()
             .filter_map(|unit| unit.definition.as_ref())
+    }
+
+    /// Whether the service of that name is ready.
+    #[must_use]
+    pub fn is_ready(&self, name: &str) -> bool {
+        let mut units = self.units.iter();
+        let unit = units.find(|unit| unit.name.as_str() == name);
+        unit.is_some_and(|unit| matches!(unit.state, State::Ready { .. }))
+    }
+
+    /// The user of the service whose main process this is.
+    #[must_use]
+    pub fn user_of(&self, pid: u32) -> Option<u32> {
+        let unit = self.units.get(self.index_of(pid)?)?;
+        Some(unit.definition.as_ref()?.user.uid())
+    }
+
+    /// The main process of a service, if it has one.
+    #[must_use]
+    pub fn pid(&self, id: UnitId) -> Option<u32> {
+        self.units.get(id.0)?.state.pid()
     }
 
     /// The name of a service.
@@ -87,5 +108,7 @@ fn show(unit: &Unit) -> Shown {
         status: unit.status.clone(),
         reason: unit.reason.clone(),
         last_exit: unit.last_exit.clone(),
+        // The supervisor looks at nothing; whoever answers adds what was counted.
+        usage: None,
     }
 }
