@@ -13,5 +13,6 @@
 
 pub mod codec;
 pub mod init;
+pub mod log;
 pub mod message;
 pub mod standard;

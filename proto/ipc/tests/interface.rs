@@ -8,7 +8,7 @@ use bastide_ipc::init::{
     BootStep, Core, LoaderTimes, MachineState, Method, RefusedCandidate, Service, ServiceState,
     Status, Usage,
 };
-use bastide_ipc::{init, standard};
+use bastide_ipc::{init, log, standard};
 use serde_json::Value;
 use zlink_idl::{CustomType, Interface, Type};
 
@@ -182,4 +182,169 @@ fn the_standard_interface_is_complete() {
     assert_eq!(interface.name().to_string(), standard::INTERFACE);
     assert_eq!(interface.methods().count(), 2);
     assert_eq!(interface.errors().count(), 6);
+}
+
+/// Checks a reply in which every optional item is present and no list is empty.
+fn check_log_reply(method: &str, value: &Value) {
+    let interface = interface(log::DESCRIPTION);
+    let types: BTreeMap<String, CustomType<'_>> = interface
+        .custom_types()
+        .map(|kind| (kind.name().to_string(), kind.clone()))
+        .collect();
+    let found = interface
+        .methods()
+        .find(|known| *known.name() == method)
+        .expect("the method");
+    let outputs = found
+        .outputs()
+        .map(|field| (field.name().to_string(), field.ty()))
+        .collect();
+    check_fields(value, outputs, &types, method);
+}
+
+#[test]
+fn the_replies_of_the_log_are_what_the_interface_file_says() {
+    let anchor = Some(log::Anchored { counter: 1, at: 2 });
+    let entry = log::Entry {
+        stream: "kernel".to_owned(),
+        seq: 1,
+        boot: 2,
+        time: 3,
+        boottime: 4,
+        source: Some(log::Source {
+            kind: "kernel".to_owned(),
+            name: "kernel".to_owned(),
+            uid: Some(0),
+            pid: Some(1),
+        }),
+        priority: 6,
+        facility: Some(0),
+        message: "text".to_owned(),
+        fields: vec![log::Field {
+            name: "a".to_owned(),
+            value: "b".to_owned(),
+        }],
+        cut: false,
+        dropped: Some(1),
+    };
+    let finding = log::Finding {
+        stream: Some("kernel".to_owned()),
+        file: Some("file".to_owned()),
+        line: Some(1),
+        seq: Some(1),
+        what: "changed".to_owned(),
+    };
+    let verdict = log::Verdict {
+        intact: true,
+        problems: vec![finding.clone()],
+        notes: vec![finding],
+        more_problems: 0,
+        more_notes: 0,
+        streams: vec![log::Verified {
+            name: "kernel".to_owned(),
+            records: 1,
+            first: 1,
+            last: 1,
+            chained_only: 0,
+        }],
+        files: 1,
+        bytes: 1,
+        boots: 1,
+        anchors: 1,
+        counter: Some(1),
+        root_public: String::new(),
+    };
+    let status = log::Status {
+        boot: 1,
+        streams: vec![log::Stream {
+            name: "kernel".to_owned(),
+            files: 1,
+            bytes: 1,
+            records: 1,
+            kept: 1,
+            dropped: 0,
+        }],
+        bytes: 1,
+        bound: 1,
+        share: 1,
+        ledger_bytes: 1,
+        sealed_at: Some(1),
+        anchor,
+        entries: 1,
+        entries_per_second: 1,
+        failures: 0,
+        last_failure: Some("none".to_owned()),
+        disk: Some(log::Disk {
+            bytes: 2,
+            free: 1,
+            percent: 50,
+        }),
+    };
+    let piece = log::Piece {
+        file: Some("file".to_owned()),
+        offset: Some(0),
+        content: Some(String::new()),
+        root_public: Some(String::new()),
+        counter: Some(1),
+    };
+    let json = |value: serde_json::Result<Value>| value.expect("serialises");
+    let entries = log::Entries {
+        entries: vec![entry],
+    };
+    check_log_reply("Query", &json(serde_json::to_value(entries)));
+    check_log_reply("Verify", &json(serde_json::to_value(verdict)));
+    check_log_reply("Status", &json(serde_json::to_value(status)));
+    check_log_reply("Export", &json(serde_json::to_value(piece)));
+    let reply = log::AnchorReply { anchor };
+    check_log_reply("Anchor", &json(serde_json::to_value(reply)));
+}
+
+#[test]
+fn the_calls_of_the_log_are_what_the_interface_file_says() {
+    let interface = interface(log::DESCRIPTION);
+    assert_eq!(interface.name().to_string(), log::INTERFACE);
+    let theirs: Vec<String> = interface
+        .methods()
+        .map(|method| method.name().to_string())
+        .collect();
+    assert_eq!(theirs, log::Method::ALL.map(log::Method::as_str));
+    for method in interface.methods() {
+        let theirs: Vec<String> = method
+            .inputs()
+            .map(|field| field.name().to_string())
+            .collect();
+        if *method.name() == "Query" {
+            let value = serde_json::to_value(log::Query::default()).expect("serialises");
+            let mut ours: Vec<&String> = value.as_object().expect("an object").keys().collect();
+            ours.sort();
+            let mut theirs: Vec<&String> = theirs.iter().collect();
+            theirs.sort();
+            assert_eq!(ours, theirs);
+        } else {
+            assert!(theirs.is_empty());
+        }
+    }
+}
+
+#[test]
+fn queries_are_read_and_refusals_name_the_parameter() {
+    let ask = |parameters: &str| {
+        let text = format!(r#"{{"method":"org.bastide.Log.Query","parameters":{parameters}}}"#);
+        let call = bastide_ipc::message::Call::parse(text.as_bytes()).expect("a call");
+        log::Request::of(&call, "Query")
+    };
+    let Ok(log::Request::Query(query)) = ask(r#"{"since":5,"source":"kernel","follow":null}"#)
+    else {
+        panic!("a query");
+    };
+    assert_eq!((query.since, query.follow), (Some(5), None));
+    for (parameters, name) in [
+        (r#"{"since":-1}"#, "since"),
+        (r#"{"limit":"x"}"#, "limit"),
+        (r#"{"priority":300}"#, "priority"),
+        (r#"{"else":1}"#, "else"),
+    ] {
+        let refusal = ask(parameters).expect_err("a refusal");
+        assert_eq!(refusal.parameters["parameter"], name);
+    }
 }

@@ -1,0 +1,141 @@
+//! How much a source may say: a bucket of entries and one of bytes, which fill with
+//! time.
+
+use bastide_log_format::record::Dropped;
+
+use crate::settings::{SECOND, Settings};
+
+/// While a flood goes on, how often its record is written at most, in microseconds.
+const REPORT: u64 = 5 * SECOND;
+
+/// The buckets of a source.
+#[derive(Debug)]
+pub struct Limit {
+    records: Bucket,
+    bytes: Bucket,
+    dropped: Dropped,
+    /// When the first of them was dropped.
+    since: u64,
+    /// When the last was.
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// In millionths, so that short spans fill it as well.
+    level: u64,
+    full: u64,
+    per_microsecond: u64,
+}
+
+impl Limit {
+    /// Full buckets.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            records: Bucket::new(settings.records_at_once, settings.records_per_second),
+            bytes: Bucket::new(settings.bytes_at_once, settings.bytes_per_second),
+            dropped: Dropped::default(),
+            since: 0,
+            last: 0,
+        }
+    }
+
+    /// Whether an entry of so many bytes may pass. `now` and `before` are microseconds;
+    /// the time between them fills the buckets.
+    pub fn passes(&mut self, bytes: u64, before: u64, now: u64) -> bool {
+        let span = now.saturating_sub(before);
+        self.records.fill(span);
+        self.bytes.fill(span);
+        if self.records.has(1) && self.bytes.has(bytes) {
+            self.records.take(1);
+            self.bytes.take(bytes);
+            return true;
+        }
+        self.drop(bytes, now);
+        false
+    }
+
+    /// Counts an entry that is not kept.
+    pub fn drop(&mut self, bytes: u64, now: u64) {
+        if self.dropped.records == 0 {
+            self.since = now;
+        }
+        self.last = now;
+        self.dropped.records = self.dropped.records.saturating_add(1);
+        self.dropped.bytes = self.dropped.bytes.saturating_add(bytes);
+    }
+
+    /// When the record of what was dropped is due.
+    #[must_use]
+    pub fn report_at(&self) -> Option<u64> {
+        let over = self.last.saturating_add(SECOND);
+        let still = self.since.saturating_add(REPORT);
+        (self.dropped.records > 0).then(|| over.min(still))
+    }
+
+    /// What was dropped since it was last asked for, if it is due.
+    pub fn report(&mut self, now: u64) -> Option<Dropped> {
+        self.report_at()
+            .filter(|due| *due <= now)
+            .map(|_| std::mem::take(&mut self.dropped))
+    }
+
+    /// What was dropped, due or not: the log ends.
+    pub fn last_report(&mut self) -> Option<Dropped> {
+        let dropped = std::mem::take(&mut self.dropped);
+        (dropped.records > 0).then_some(dropped)
+    }
+}
+
+impl Bucket {
+    fn new(at_once: u64, per_second: u64) -> Self {
+        let full = at_once.saturating_mul(SECOND);
+        Self {
+            level: full,
+            full,
+            per_microsecond: per_second,
+        }
+    }
+
+    fn fill(&mut self, span: u64) {
+        let more = span.saturating_mul(self.per_microsecond);
+        self.level = self.level.saturating_add(more).min(self.full);
+    }
+
+    fn has(&self, amount: u64) -> bool {
+        self.level >= amount.saturating_mul(SECOND)
+    }
+
+    fn take(&mut self, amount: u64) {
+        self.level = self.level.saturating_sub(amount.saturating_mul(SECOND));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_held_to_its_rate_and_counted() {
+        let settings = Settings {
+            records_at_once: 10,
+            records_per_second: 2,
+            ..Settings::default()
+        };
+        let mut limit = Limit::new(&settings);
+        let mut passed = 0;
+        // 1000 entries within 10 seconds.
+        for step in 0..1000_u64 {
+            let now = step * 10_000;
+            passed += u32::from(limit.passes(10, now.saturating_sub(10_000), now));
+        }
+        assert_eq!(passed, 10 + 19);
+        assert_eq!(limit.report(5_000_000).map(|_| ()), Some(()));
+        assert_eq!(limit.report_at(), None);
+        limit.drop(7, 20_000_000);
+        assert_eq!(limit.report(20_999_999), None);
+        let dropped = limit.report(21_000_000);
+        assert_eq!(dropped, Some(Dropped { records: 1, bytes: 7 }));
+    }
+}

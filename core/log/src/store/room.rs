@@ -1,0 +1,254 @@
+//! Making room: the oldest file of whoever takes most goes first.
+
+use std::io::{self, Read};
+
+use anyhow::{Context, Result};
+use bastide_log_format::digest::Digest;
+use bastide_log_format::entry::Priority;
+use bastide_log_format::ledger::{LedgerRemoval, Pin, Says};
+use bastide_log_format::line::{LONGEST_LINE, Line};
+use bastide_log_format::name::{FileName, StreamName};
+use bastide_log_format::record::{Body, Record, Removal, RemovalReason, Stamp};
+
+use crate::disk::Disk;
+use crate::resume::left;
+
+use super::{Kept, Store};
+
+/// A file counts as at least this much: many small ones are a burden as well.
+const SMALLEST: u64 = 32 * 1024;
+
+/// Files that one turn removes.
+const TURN: usize = 8;
+
+/// How full the disk is, in steps that are told once.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tide {
+    /// Below 90 %.
+    #[default]
+    Low,
+    /// From 90 %.
+    High,
+    /// From 95 %.
+    Higher,
+}
+
+/// A file that had to go before a record could say so.
+#[derive(Debug)]
+pub struct Unrecorded {
+    stream: StreamName,
+    removal: Removal,
+}
+
+/// What a file costs.
+fn cost(kept: &Kept) -> u64 {
+    kept.size.max(SMALLEST)
+}
+
+impl<Medium: Disk> Store<Medium> {
+    /// What all streams take, in bytes, the ledger left out.
+    pub(super) fn total(&self) -> u64 {
+        let streams = self.files.iter().filter(|(name, _)| !name.is_ledger());
+        streams.flat_map(|(_, files)| files).map(cost).sum()
+    }
+
+    /// Keeps the log within its bounds.
+    pub(super) fn make_room(&mut self, stamp: Stamp) {
+        for _ in 0..TURN {
+            if self.total() <= self.settings.bound {
+                break;
+            }
+            let Some(stream) = self.largest() else {
+                break;
+            };
+            if let Err(error) = self.remove_oldest(&stream, stamp) {
+                self.facts.failed(&format!("cannot make room: {error:#}"));
+                break;
+            }
+        }
+        if let Err(error) = self.make_room_in_ledger(stamp) {
+            self.facts.failed(&format!("cannot make room in the ledger: {error:#}"));
+        }
+    }
+
+    /// The stream that takes most, of those that have more than one file.
+    fn largest(&self) -> Option<StreamName> {
+        self.files
+            .iter()
+            .filter(|(name, files)| !name.is_ledger() && files.len() > 1)
+            .max_by_key(|(_, files)| files.iter().map(cost).sum::<u64>())
+            .map(|(name, _)| name.clone())
+    }
+
+    /// Removes a stream's oldest file; a sealed record says so before it is done.
+    fn remove_oldest(&mut self, stream: &StreamName, stamp: Stamp) -> Result<()> {
+        let removal = self.removal(stream, RemovalReason::Bound)?;
+        let last = removal.last;
+        let file = FileName::parse(&removal.file)?;
+        self.try_record(stream, Body::Removal(removal), stamp)?;
+        self.flush_stream(stream, stamp);
+        self.seal(stream, stamp);
+        self.sync(stream);
+        // What is left must begin before something that the ledger vouches for.
+        let behind = self.streams.get(stream).filter(|stream| stream.pinned <= last);
+        if let Some(pin) = behind.map(|stream| stream.committed.pin()) {
+            self.write_ledger(stamp, Says::Pin { pins: vec![pin] })?;
+        }
+        self.forget(stream, file)
+    }
+
+    /// Removes the files up to `file` from the disk and from the list.
+    fn forget(&mut self, stream: &StreamName, file: FileName) -> Result<()> {
+        while let Some(kept) = self.files.get(stream).and_then(|files| files.front().copied()) {
+            if kept.name > file {
+                break;
+            }
+            match self.disk.remove(stream, kept.name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {stream}/{file}"));
+                }
+                _ => {}
+            }
+            if let Some(files) = self.files.get_mut(stream) {
+                files.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// The record of the removal of a stream's oldest file, and of those after it that
+    /// say nothing.
+    fn removal(&self, stream: &StreamName, reason: RemovalReason) -> Result<Removal> {
+        let files = self.files.get(stream).context("it has no files")?;
+        let mut bytes = 0_u64;
+        for (kept, next) in files.iter().zip(files.iter().skip(1)) {
+            bytes = bytes.saturating_add(kept.size);
+            if let Some((first, head)) = self.beginning(stream, next.name)? {
+                return Ok(Removal {
+                    file: kept.name.to_string(),
+                    last: first.saturating_sub(1),
+                    head,
+                    bytes,
+                    reason,
+                });
+            }
+        }
+        anyhow::bail!("{stream} has only one file that says anything")
+    }
+
+    /// The number of a file's first record, and the hash of the one before.
+    fn beginning(&self, stream: &StreamName, name: FileName) -> Result<Option<(u64, Digest)>> {
+        let file = self.disk.read(stream, name)?;
+        let mut bytes = Vec::new();
+        file.take(LONGEST_LINE as u64 + 1).read_to_end(&mut bytes)?;
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let record = Line::parse(line).ok().and_then(|line| Record::parse(line.json).ok());
+        Ok(record.and_then(|record| Some((record.seq, record.part?.previous))))
+    }
+
+    /// The disk is full: the oldest file of the stream that takes most goes at once, and
+    /// the record of it follows when there is room. `false`: nothing may go.
+    pub(super) fn give_way(&mut self) -> bool {
+        if self.total() <= self.settings.floor {
+            return false;
+        }
+        let Some(stream) = self.largest() else {
+            return false;
+        };
+        let Ok(removal) = self.removal(&stream, RemovalReason::Full) else {
+            return false;
+        };
+        let Ok(file) = FileName::parse(&removal.file) else {
+            return false;
+        };
+        if let Err(error) = self.forget(&stream, file) {
+            self.facts.failed(&format!("{error:#}"));
+            return false;
+        }
+        self.removals.push(Unrecorded { stream, removal });
+        true
+    }
+
+    /// Writes what had to wait until there was room.
+    pub(super) fn record_removals(&mut self, stamp: Stamp) {
+        for Unrecorded { stream, removal } in std::mem::take(&mut self.removals) {
+            let words = format!(
+                "the disk is full: {stream}/{} had to go ({} bytes)",
+                removal.file, removal.bytes
+            );
+            self.remark(Priority::WARNING, words);
+            if let Err(error) = self.try_record(&stream, Body::Removal(removal.clone()), stamp) {
+                self.facts.failed(&format!("{error:#}"));
+                self.removals.push(Unrecorded { stream, removal });
+                continue;
+            }
+            self.flush_stream(&stream, stamp);
+            let pin = self.streams.get(&stream).map(|stream| stream.committed.pin());
+            if let Some(pin) = pin
+                && let Err(error) = self.write_ledger(stamp, Says::Pin { pins: vec![pin] })
+            {
+                self.facts.failed(&format!("{error:#}"));
+            }
+        }
+    }
+
+    /// The ledger's oldest boots go when it is at its own bound. Each boot names every
+    /// stream as it found it, so that what is left still vouches for all of them.
+    fn make_room_in_ledger(&mut self, stamp: Stamp) -> Result<()> {
+        let name = StreamName::ledger();
+        let Some(files) = self.files.get(&name) else {
+            return Ok(());
+        };
+        let total: u64 = files.iter().map(|kept| kept.size.max(4096)).sum();
+        let Some(oldest) = files.front().copied().filter(|_| files.len() > 1) else {
+            return Ok(());
+        };
+        if total <= self.settings.ledger_bound {
+            return Ok(());
+        }
+        let listed = (name.clone(), oldest.name, oldest.size);
+        let left = left(&self.disk, &name, &[&listed])?;
+        if let (Some((last, head)), Some(ledger)) = (left.last, left.ledger) {
+            let pins: Vec<Pin> =
+                self.streams.values().map(|stream| stream.committed.pin()).collect();
+            self.write_ledger(stamp, Says::Pin { pins })?;
+            self.write_ledger(
+                stamp,
+                Says::Removal(LedgerRemoval {
+                    file: oldest.name.to_string(),
+                    last,
+                    head,
+                    counter: ledger.counter,
+                }),
+            )?;
+        }
+        self.forget(&name, oldest.name)
+    }
+
+    /// Says how full the disk is, once for each step.
+    pub(super) fn look_at_disk(&mut self) {
+        let space = match self.disk.space() {
+            Ok(space) => space,
+            Err(error) => return self.facts.failed(&format!("cannot ask for room: {error}")),
+        };
+        let used = space.total.saturating_sub(space.free);
+        let percent = used.saturating_mul(100) / space.total.max(1);
+        let tide = match percent {
+            0..90 => Tide::Low,
+            90..95 => Tide::High,
+            _ => Tide::Higher,
+        };
+        self.facts.space(percent, space);
+        let before = std::mem::replace(&mut self.tide, tide);
+        if tide > before {
+            let free = space.free / 1024;
+            let words = format!("the state volume is {percent} % full: {free} KiB are left");
+            let priority = if tide == Tide::Higher {
+                Priority::ERROR
+            } else {
+                Priority::WARNING
+            };
+            self.remark(priority, words);
+        }
+    }
+}

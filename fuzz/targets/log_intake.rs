@@ -1,0 +1,28 @@
+//! What PID 1 passes on: what was read is written and read again.
+#![no_main]
+
+use bastide_log_format::entry::{ALL_FIELDS, Kind, LONGEST_MESSAGE, MOST_FIELDS, Said, Source};
+use bastide_log_format::intake;
+use libfuzzer_sys::fuzz_target;
+
+fn check(said: Said) {
+    let source = Source {
+        kind: Kind::Log,
+        name: String::new(),
+        uid: None,
+        pid: None,
+    };
+    let entry = said.by(source);
+    let fields = entry.fields.iter();
+    let bytes: usize = fields.map(|(name, value)| name.len() + value.len()).sum();
+    assert!(entry.message.len() <= LONGEST_MESSAGE);
+    assert!(entry.fields.len() <= MOST_FIELDS && bytes <= ALL_FIELDS);
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(output) = intake::Output::parse(bytes) {
+        let json = output.to_json().expect("what was read can be written");
+        let again = intake::Output::parse(&json).expect("and read again");
+        check(again.into_said().1);
+    }
+});

@@ -1,0 +1,29 @@
+//! Messages of the journal socket: entries are bounded, each and in number.
+#![no_main]
+
+use bastide_log_format::entry::{ALL_FIELDS, Kind, LONGEST_MESSAGE, MOST_FIELDS, Said, Source};
+use bastide_log_format::journal;
+use libfuzzer_sys::fuzz_target;
+
+fn check(said: Said) {
+    let source = Source {
+        kind: Kind::Log,
+        name: String::new(),
+        uid: None,
+        pid: None,
+    };
+    let entry = said.by(source);
+    let fields = entry.fields.iter();
+    let bytes: usize = fields.map(|(name, value)| name.len() + value.len()).sum();
+    assert!(entry.message.len() <= LONGEST_MESSAGE);
+    assert!(entry.fields.len() <= MOST_FIELDS && bytes <= ALL_FIELDS);
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut entries = 0;
+    let _whole = journal::parse(bytes, |said| {
+        entries += 1;
+        check(said);
+    });
+    assert!(entries <= journal::MOST_ENTRIES);
+});

@@ -1,0 +1,370 @@
+//! The ledger's part of verification: keys, boots and the counter.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+use crate::key::PublicKey;
+use crate::ledger::{LedgerRecord, LedgerRemoval, Says, Start};
+use crate::line::{Line, check};
+use crate::name::{FileName, StreamName};
+
+use super::report::{Place, Report, What};
+use super::{Known, Pins};
+
+/// Missing steps looked at one by one; a gap that is wider is a problem as a whole.
+const WIDEST_GAP: u64 = 10_000;
+
+/// Where the check of the ledger has come to.
+#[derive(Debug, Default)]
+pub(super) struct LedgerCheck {
+    /// The next line is the first of its file.
+    first_line: bool,
+    seq: u64,
+    head: Option<Digest>,
+    key: Option<PublicKey>,
+    boot: Option<u64>,
+    counter: Counter,
+    /// What the oldest record there is follows, when it is not the first ever.
+    begins: Option<Beginning>,
+    removal: Option<LedgerRemoval>,
+    stopped: bool,
+}
+
+/// The steps of the counter as the ledger accounts for them.
+#[derive(Debug, Default)]
+struct Counter {
+    last: Option<u64>,
+    /// The last step is an anchor's: written down, and perhaps never made.
+    promised: bool,
+}
+
+/// The oldest record there is.
+#[derive(Debug, Clone)]
+struct Beginning {
+    place: Place,
+    seq: u64,
+    previous: Digest,
+    boot: u64,
+}
+
+impl LedgerCheck {
+    /// A file begins.
+    pub(super) fn begin(&mut self) {
+        self.first_line = true;
+    }
+
+    /// A line.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the verifier's parts, borrowed one by one because it holds this as well"
+    )]
+    pub(super) fn line(
+        &mut self,
+        line: &[u8],
+        file: FileName,
+        place: Place,
+        root: Option<&PublicKey>,
+        boots: &BTreeSet<u64>,
+        pins: &mut Pins,
+        report: &mut Report,
+    ) {
+        let first_line = std::mem::replace(&mut self.first_line, false);
+        let line = match Line::parse(line) {
+            Ok(line) => line,
+            Err(error) => {
+                self.lost();
+                return report.problem(place, What::Line(error));
+            }
+        };
+        let Ok(record) = LedgerRecord::parse(line.json) else {
+            self.lost();
+            self.head = Some(line.hash);
+            return report.problem(place, What::Record);
+        };
+        let place = place.at(record.seq);
+        let start = match &record.says {
+            Says::Start(start) => Some(start),
+            _ => None,
+        };
+        if start.is_some() != first_line {
+            report.problem(place.clone(), What::Beginning);
+        }
+        self.chain(&line, &record, start, &place, report);
+        if let Some(start) = start {
+            self.start(start, &record, file, &place, root, boots, report);
+        } else if self.boot != Some(record.boot) {
+            let expected = self.boot.unwrap_or(file.boot);
+            let found = record.boot;
+            report.problem(place.clone(), What::Boot { expected, found });
+        }
+        self.signature(&line, &place, report);
+        self.key = Some(record.next);
+        self.says(&record, &place, boots, pins, report);
+    }
+
+    /// A line that is none: what comes is no longer known to follow.
+    fn lost(&mut self) {
+        self.head = None;
+        self.seq = self.seq.saturating_add(1);
+    }
+
+    /// Hash and number.
+    fn chain(
+        &mut self,
+        line: &Line<'_>,
+        record: &LedgerRecord,
+        start: Option<&Start>,
+        place: &Place,
+        report: &mut Report,
+    ) {
+        let before = match (self.head, start) {
+            (Some(head), Some(start)) if start.previous != head => {
+                report.problem(place.clone(), What::Gap);
+                Some(start.previous)
+            }
+            (head, start) => head.or(start.map(|start| start.previous)),
+        };
+        if before.is_some_and(|before| before.follow(line.json) != line.hash) {
+            report.problem(place.clone(), What::Hash);
+        }
+        self.head = Some(line.hash);
+        let expected = self.seq.saturating_add(1);
+        let begins = self.boot.is_none() && start.is_some();
+        if record.seq != expected && !begins {
+            let found = record.seq;
+            report.problem(place.clone(), What::Sequence { expected, found });
+        }
+        self.seq = record.seq;
+    }
+
+    /// The first record of a boot.
+    #[expect(clippy::too_many_arguments, reason = "as for `line`")]
+    fn start(
+        &mut self,
+        start: &Start,
+        record: &LedgerRecord,
+        file: FileName,
+        place: &Place,
+        root: Option<&PublicKey>,
+        boots: &BTreeSet<u64>,
+        report: &mut Report,
+    ) {
+        let boot = record.boot;
+        if file.boot != boot {
+            let expected = file.boot;
+            let found = boot;
+            report.problem(place.clone(), What::Boot { expected, found });
+        }
+        if file.part != start.part {
+            let stream = StreamName::ledger();
+            let part = start.part;
+            report.problem(place.clone(), What::OtherFile { stream, part });
+        }
+        if let Some(before) = self.boot
+            && !self.stopped
+        {
+            report.note(place.clone(), What::NotClosed { boot: before });
+        }
+        self.key = Some(start.key);
+        let first = self.certificate(start, boot, place, root, report);
+        match self.boot {
+            None if record.seq == 1 && start.previous == Digest::genesis(&StreamName::ledger()) => {
+                self.begins_with(boot, first, place, boots, report);
+            }
+            None => {
+                self.begins = Some(Beginning {
+                    place: place.clone(),
+                    seq: record.seq,
+                    previous: start.previous,
+                    boot,
+                });
+            }
+            Some(_) => self.counter.step(boot, place, boots, report),
+        }
+        self.counter.last = Some(boot);
+        self.counter.promised = false;
+        self.boot = Some(boot);
+        self.stopped = false;
+        report.boots = report.boots.saturating_add(1);
+    }
+
+    /// Checks the root's word; the machine's first boot, if the root says which.
+    fn certificate(
+        &self,
+        start: &Start,
+        boot: u64,
+        place: &Place,
+        root: Option<&PublicKey>,
+        report: &mut Report,
+    ) -> Option<u64> {
+        let root = root?;
+        let claim = match start.certificate() {
+            Ok(None) => {
+                report.problem(place.clone(), What::NotCertified { boot });
+                return None;
+            }
+            Ok(Some(certificate)) => certificate.verify(root),
+            Err(error) => Err(error),
+        };
+        match claim {
+            Ok(claim) if claim.boot == boot && claim.key == start.key => {
+                Some(claim.first).filter(|first| *first > 0)
+            }
+            Ok(claim) => {
+                let certified = claim.boot;
+                report.problem(place.clone(), What::OtherCertificate { certified, boot });
+                None
+            }
+            Err(error) => {
+                report.problem(place.clone(), What::Certificate(error));
+                None
+            }
+        }
+    }
+
+    /// The very first record.
+    fn begins_with(
+        &mut self,
+        boot: u64,
+        first: Option<u64>,
+        place: &Place,
+        boots: &BTreeSet<u64>,
+        report: &mut Report,
+    ) {
+        let Some(first) = first else {
+            return report.note(place.clone(), What::Begins { boot });
+        };
+        let missing = first < boot && !(first..boot).take(10_000).all(|boot| boots.contains(&boot));
+        if missing || first > boot || boot - first > WIDEST_GAP {
+            report.problem(place.clone(), What::LateBeginning { boot, first });
+        } else {
+            for boot in first..boot {
+                report.note(place.clone(), What::Unlogged { boot });
+            }
+        }
+    }
+
+    fn signature(&self, line: &Line<'_>, place: &Place, report: &mut Report) {
+        let Some(signature) = &line.signature else {
+            return report.problem(place.clone(), What::SignatureForm);
+        };
+        let Some(key) = &self.key else {
+            return report.problem(place.clone(), What::NoKey);
+        };
+        if check(key, &StreamName::ledger(), &line.hash, signature).is_err() {
+            report.problem(place.clone(), What::Signature);
+        }
+    }
+
+    fn says(
+        &mut self,
+        record: &LedgerRecord,
+        place: &Place,
+        boots: &BTreeSet<u64>,
+        pins: &mut Pins,
+        report: &mut Report,
+    ) {
+        for pin in record.says.pins() {
+            let key = match &record.says {
+                Says::Stream(registration) => Some(registration.key),
+                _ => None,
+            };
+            pins.entry(pin.stream.clone()).or_default().push_back(Known {
+                seq: pin.seq,
+                head: pin.head,
+                key,
+            });
+        }
+        match &record.says {
+            Says::Anchor(anchor) => {
+                report.anchors = report.anchors.saturating_add(1);
+                self.counter.step(anchor.counter, place, boots, report);
+                self.counter.last = Some(anchor.counter);
+                self.counter.promised = true;
+            }
+            Says::Restart {} => report.note(place.clone(), What::Restarted),
+            Says::Removal(removal) => self.removal = Some(removal.clone()),
+            Says::Start(_) | Says::Stream(_) | Says::Pin { .. } | Says::Stop {} => {}
+        }
+        self.stopped = matches!(record.says, Says::Stop {});
+    }
+
+    /// Ends the whole.
+    pub(super) fn finish(
+        mut self,
+        now: Option<u64>,
+        boots: &BTreeSet<u64>,
+        report: &mut Report,
+    ) {
+        report.counter = self.counter.last;
+        report.closed = self.stopped;
+        let Some(known) = self.counter.last else {
+            return report.problem(Place::default(), What::NoLedger);
+        };
+        if let Some(begins) = self.begins.take() {
+            self.removed_before(begins, boots, report);
+        }
+        let place = Place::of_stream(&StreamName::ledger());
+        match now {
+            None => report.note(place, What::NoCounter),
+            Some(now) if now == known => {}
+            Some(now) if self.counter.promised && now.checked_add(1) == Some(known) => {
+                report.note(place, What::Promised { counter: known });
+            }
+            Some(now) if now < known => report.problem(place, What::Behind { now, known }),
+            Some(now) => {
+                let gap = known.saturating_add(1)..=now;
+                if now - known <= WIDEST_GAP && gap.clone().all(|boot| boots.contains(&boot)) {
+                    for boot in gap {
+                        report.note(place.clone(), What::Unlogged { boot });
+                    }
+                } else {
+                    report.problem(place, What::Ahead { now, known });
+                }
+            }
+        }
+    }
+
+    /// The ledger's oldest files are gone: a record must say so.
+    fn removed_before(&self, begins: Beginning, boots: &BTreeSet<u64>, report: &mut Report) {
+        let first = begins.seq;
+        match &self.removal {
+            Some(removal)
+                if removal.last.checked_add(1) == Some(first)
+                    && removal.head == begins.previous =>
+            {
+                report.note(begins.place.clone(), What::Rotated { first });
+                let mut counter = Counter {
+                    last: Some(removal.counter),
+                    promised: true,
+                };
+                counter.step(begins.boot, &begins.place, boots, report);
+            }
+            _ => report.problem(begins.place, What::Missing { first }),
+        }
+    }
+}
+
+impl Counter {
+    /// Checks that a step follows the last one.
+    fn step(&mut self, value: u64, place: &Place, boots: &BTreeSet<u64>, report: &mut Report) {
+        let Some(last) = self.last else {
+            return;
+        };
+        let next = last.saturating_add(1);
+        if value == next {
+        } else if value == last && self.promised {
+            report.note(place.clone(), What::Promised { counter: last });
+        } else if value <= last {
+            let (from, to) = (last, value);
+            report.problem(place.clone(), What::Back { from, to });
+        } else if value - last <= WIDEST_GAP && (next..value).all(|boot| boots.contains(&boot)) {
+            for boot in next..value {
+                report.note(place.clone(), What::Unlogged { boot });
+            }
+        } else {
+            let (from, to) = (next, value - 1);
+            report.problem(place.clone(), What::Unaccounted { from, to });
+        }
+    }
+}
