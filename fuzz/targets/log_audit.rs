@@ -1,8 +1,8 @@
 //! Messages of the kernel's audit: the entry is bounded.
 #![no_main]
 
-use bastide_log_format::entry::{ALL_FIELDS, Kind, LONGEST_MESSAGE, MOST_FIELDS, Said, Source};
 use bastide_log_format::audit;
+use bastide_log_format::entry::{ALL_FIELDS, Kind, LONGEST_MESSAGE, MOST_FIELDS, Said, Source};
 use libfuzzer_sys::fuzz_target;
 
 fn check(said: Said) {

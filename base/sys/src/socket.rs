@@ -99,8 +99,13 @@ fn take_control(header: &libc::msghdr, received: &mut Received) {
     while !message.is_null() {
         // SAFETY: not null, so it points to a whole header in the buffer, which is
         // aligned for it.
-        let (level, kind, length) =
-            unsafe { ((*message).cmsg_level, (*message).cmsg_type, (*message).cmsg_len) };
+        let (level, kind, length) = unsafe {
+            (
+                (*message).cmsg_level,
+                (*message).cmsg_type,
+                (*message).cmsg_len,
+            )
+        };
         // SAFETY: the data begins right behind the header.
         let data = unsafe { libc::CMSG_DATA(message) };
         let length = length.saturating_sub(data as usize - message as usize);

@@ -31,7 +31,9 @@ const TURN: u32 = 64;
 const RUNS: usize = 5;
 
 fn main() -> Result<()> {
-    let folder = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let folder = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
     let folder = PathBuf::from(folder.unwrap_or_else(|| "/dev/shm".to_owned()));
     let mut figures = Vec::new();
     // In turns, so that what else the machine does falls on all alike.
@@ -84,7 +86,9 @@ fn measure(place: &Path, seals: bool, every: u32) -> Result<Duration> {
     let stream = StreamName::new("console-serial")?;
     let begun = Instant::now();
     for number in 0..ENTRIES {
-        let text = format!("<30>Nov 24 17:02:52 example[42]: session {number} opened for user alice by (uid=0), terminal tty1");
+        let text = format!(
+            "<30>Nov 24 17:02:52 example[42]: session {number} opened for user alice by (uid=0), terminal tty1"
+        );
         let source = Source {
             kind: Kind::Syslog,
             name: "console-serial".to_owned(),
@@ -95,7 +99,11 @@ fn measure(place: &Path, seals: bool, every: u32) -> Result<Duration> {
         store.say(&stream, syslog::parse(text.as_bytes()).by(source), stamp);
         if number % TURN == TURN - 1 {
             store.flush(stamp);
-            let due = if every == 0 { store.next_deadline() <= stamp.boottime } else { false };
+            let due = if every == 0 {
+                store.next_deadline() <= stamp.boottime
+            } else {
+                false
+            };
             if due || (every != 0 && number % every.max(TURN) < TURN) {
                 store.tick(stamp);
             }

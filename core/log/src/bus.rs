@@ -74,7 +74,9 @@ impl Bus {
     /// When it cannot be prepared.
     pub fn new(listener: OwnedFd) -> Result<Self> {
         let listener = UnixListener::from(listener);
-        listener.set_nonblocking(true).context("cannot prepare the Varlink socket")?;
+        listener
+            .set_nonblocking(true)
+            .context("cannot prepare the Varlink socket")?;
         Ok(Self {
             listener,
             connections: BTreeMap::new(),
@@ -102,21 +104,30 @@ impl Bus {
     pub fn has_work(&self) -> bool {
         self.connections.values().any(|connection| {
             connection.outgoing.len() < UNREAD
-                && connection.job.as_ref().map_or(connection.again, |running| !running.waits)
+                && connection
+                    .job
+                    .as_ref()
+                    .map_or(connection.again, |running| !running.waits)
         })
     }
 
     /// Connections whose job is done: calls that came before may wait for it.
     #[must_use]
     pub fn again(&self) -> Vec<u64> {
-        let again = self.connections.iter().filter(|(_, connection)| connection.again);
+        let again = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.again);
         again.map(|(id, _)| *id).collect()
     }
 
     /// Whether a job needs every file to stay.
     #[must_use]
     pub fn holds_files(&self) -> bool {
-        let jobs = self.connections.values().filter_map(|connection| connection.job.as_ref());
+        let jobs = self
+            .connections
+            .values()
+            .filter_map(|connection| connection.job.as_ref());
         jobs.into_iter().any(|running| running.job.holds_files())
     }
 
@@ -170,7 +181,11 @@ impl Bus {
 
     /// Reads, answers and writes what is possible on a connection.
     pub fn serve(&mut self, id: u64, now: u64, answer: impl FnMut(u32, &Call) -> Answer) {
-        let jobs = self.connections.values().filter(|other| other.job.is_some()).count();
+        let jobs = self
+            .connections
+            .values()
+            .filter(|other| other.job.is_some())
+            .count();
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };

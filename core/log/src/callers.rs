@@ -47,7 +47,11 @@ impl Callers {
     }
 
     fn add(&mut self, service: &Service) {
-        for calls in service.calls.iter().filter(|calls| calls.interface == INTERFACE) {
+        for calls in service
+            .calls
+            .iter()
+            .filter(|calls| calls.interface == INTERFACE)
+        {
             for method in Method::ALL {
                 if calls.methods.iter().any(|named| named == method.as_str()) {
                     let user = self.0.entry(service.user.uid()).or_default();
@@ -68,12 +72,14 @@ impl Callers {
     /// Whether a user may call anything.
     #[must_use]
     pub fn knows(&self, uid: u32) -> bool {
-        self.0.contains_key(&uid)
+        self.0.get(&uid).is_some_and(|methods| !methods.is_empty())
     }
 
     /// Whether a user may call a method.
     #[must_use]
     pub fn may(&self, uid: u32, method: Method) -> bool {
-        self.0.get(&uid).is_some_and(|methods| methods.contains(method.as_str()))
+        self.0
+            .get(&uid)
+            .is_some_and(|methods| methods.contains(method.as_str()))
     }
 }

@@ -124,8 +124,13 @@ impl<Medium: Disk> Daemon<Medium> {
         let signals = take_signals()?;
         let stamp = clock::now();
         let mut remarks = Vec::new();
-        let secret = start.secret.map_err(|error| remarks.push(format!("{error:#}"))).ok();
-        let anchor = start.anchor.map_err(|error| remarks.push(format!("no anchors: {error:#}")));
+        let secret = start
+            .secret
+            .map_err(|error| remarks.push(format!("{error:#}")))
+            .ok();
+        let anchor = start
+            .anchor
+            .map_err(|error| remarks.push(format!("no anchors: {error:#}")));
         let root = secret.as_ref().map(Secret::root_public);
         let mut store = Store::open(start.disk, start.settings, secret, anchor.ok(), stamp)
             .context("cannot go on with the log")?;
@@ -169,7 +174,14 @@ impl<Medium: Disk> Daemon<Medium> {
             bus.end_silent(now);
             self.store.hold(bus.holds_files());
             for id in bus.again() {
-                serve(bus, id, &self.callers, &mut self.store, self.root, self.stamp);
+                serve(
+                    bus,
+                    id,
+                    &self.callers,
+                    &mut self.store,
+                    self.root,
+                    self.stamp,
+                );
             }
         }
         if now >= self.store.next_deadline() && now >= self.ticked_at.saturating_add(TICK) {
@@ -219,8 +231,14 @@ impl<Medium: Disk> Daemon<Medium> {
             return 0;
         }
         let now = clock::now().boottime;
-        let tick = self.store.next_deadline().max(self.ticked_at.saturating_add(TICK));
-        let alive = self.notifier.watchdog().map(|span| self.lived_at.saturating_add(span));
+        let tick = self
+            .store
+            .next_deadline()
+            .max(self.ticked_at.saturating_add(TICK));
+        let alive = self
+            .notifier
+            .watchdog()
+            .map(|span| self.lived_at.saturating_add(span));
         let next = alive.map_or(tick, |alive| alive.min(tick));
         next.saturating_sub(now).min(10 * SECOND)
     }
@@ -228,7 +246,12 @@ impl<Medium: Disk> Daemon<Medium> {
     fn deal_with(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Signal => {
-                while self.signals.read_signal().context("cannot read signals")?.is_some() {
+                while self
+                    .signals
+                    .read_signal()
+                    .context("cannot read signals")?
+                    .is_some()
+                {
                     self.stops = true;
                 }
             }
@@ -246,7 +269,14 @@ impl<Medium: Disk> Daemon<Medium> {
             }
             Event::Connection(id) => {
                 if let Some(bus) = &mut self.bus {
-                    serve(bus, id, &self.callers, &mut self.store, self.root, self.stamp);
+                    serve(
+                        bus,
+                        id,
+                        &self.callers,
+                        &mut self.store,
+                        self.root,
+                        self.stamp,
+                    );
                 }
             }
         }
@@ -263,7 +293,8 @@ impl<Medium: Disk> Daemon<Medium> {
         }
         if now >= self.told_at.saturating_add(HEADLINE) {
             self.told_at = now;
-            self.notifier.tell(&format!("STATUS={}", self.store.headline()));
+            self.notifier
+                .tell(&format!("STATUS={}", self.store.headline()));
         }
     }
 

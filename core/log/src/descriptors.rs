@@ -51,7 +51,10 @@ impl Descriptors {
                 "org.bastide.Log" => &mut descriptors.bus,
                 other => bail!("no use for a descriptor named `{}`", other.escape_debug()),
             };
-            ensure!(place.replace(descriptor).is_none(), "`{name}` is passed twice");
+            ensure!(
+                place.replace(descriptor).is_none(),
+                "`{name}` is passed twice"
+            );
         }
         Ok(descriptors)
     }

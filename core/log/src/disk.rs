@@ -131,7 +131,9 @@ impl Disk for Folder {
     }
 
     fn reopen(&self, stream: &StreamName, name: FileName) -> io::Result<File> {
-        OpenOptions::new().append(true).open(self.path(stream, name))
+        OpenOptions::new()
+            .append(true)
+            .open(self.path(stream, name))
     }
 
     fn read(&self, stream: &StreamName, name: FileName) -> io::Result<File> {
@@ -170,10 +172,14 @@ impl Disk for Folder {
         for entry in folder {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let boot = name.strip_suffix(".boot").and_then(|digits| digits.parse().ok());
+            let boot = name
+                .strip_suffix(".boot")
+                .and_then(|digits| digits.parse().ok());
             if let Some(boot) = boot.filter(|boot| boot_file(*boot) == name) {
                 let mut content = Vec::new();
-                File::open(entry.path())?.take(1024).read_to_end(&mut content)?;
+                File::open(entry.path())?
+                    .take(1024)
+                    .read_to_end(&mut content)?;
                 certificates.push((boot, content));
             }
         }

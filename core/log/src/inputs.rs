@@ -85,7 +85,7 @@ impl Inputs {
         kernel_sequence: Option<u64>,
         master: u32,
     ) -> Result<Self> {
-        let mut prepare = |place: &mut Option<OwnedFd>, name: &str, socket: bool| {
+        let prepare = |place: &mut Option<OwnedFd>, name: &str, socket: bool| {
             let Some(descriptor) = place.take() else {
                 return Ok::<_, anyhow::Error>(None);
             };
@@ -117,9 +117,11 @@ impl Inputs {
 
     /// What to wait for.
     pub fn waiting(&self) -> impl Iterator<Item = (Way, BorrowedFd<'_>)> {
-        let one = |way, descriptor: &'_ Option<OwnedFd>| {
-            descriptor.as_ref().map(|descriptor| (way, descriptor.as_fd()))
-        };
+        fn one(way: Way, descriptor: &Option<OwnedFd>) -> Option<(Way, BorrowedFd<'_>)> {
+            descriptor
+                .as_ref()
+                .map(|descriptor| (way, descriptor.as_fd()))
+        }
         let connections = self.connections.iter().enumerate();
         [
             one(Way::Kernel, &self.kernel),
@@ -274,10 +276,16 @@ impl Inputs {
                 }
             };
             let Ok(record) = kernel::parse(self.bytes.get(..length).unwrap_or_default()) else {
-                sink.remark(Priority::WARNING, "kernel log: a record is not understood".to_owned());
+                sink.remark(
+                    Priority::WARNING,
+                    "kernel log: a record is not understood".to_owned(),
+                );
                 continue;
             };
-            if self.kernel_sequence.is_some_and(|last| record.sequence <= last) {
+            if self
+                .kernel_sequence
+                .is_some_and(|last| record.sequence <= last)
+            {
                 continue;
             }
             let before = self.kernel_sequence.replace(record.sequence);

@@ -102,7 +102,9 @@ impl Ledger {
             .with_context(|| format!("cannot write {}/{}", StreamName::ledger(), self.name))?;
         if let Err(error) = self.file.sync_data() {
             // It may be there or not; it must not be there twice.
-            self.file.set_len(self.size).context("cannot take a record back")?;
+            self.file
+                .set_len(self.size)
+                .context("cannot take a record back")?;
             return Err(error).context("cannot make sure that the ledger's record stays");
         }
         self.size = self.size.saturating_add(line.len() as u64);

@@ -136,6 +136,12 @@ mod tests {
         limit.drop(7, 20_000_000);
         assert_eq!(limit.report(20_999_999), None);
         let dropped = limit.report(21_000_000);
-        assert_eq!(dropped, Some(Dropped { records: 1, bytes: 7 }));
+        assert_eq!(
+            dropped,
+            Some(Dropped {
+                records: 1,
+                bytes: 7
+            })
+        );
     }
 }

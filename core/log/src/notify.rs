@@ -32,7 +32,9 @@ impl Notifier {
             .connect(&path)
             .with_context(|| format!("cannot reach {}", path.display()))?;
         // PID 1 reads when it can; we never wait for it.
-        socket.set_nonblocking(true).context("cannot prepare the socket")?;
+        socket
+            .set_nonblocking(true)
+            .context("cannot prepare the socket")?;
         let watchdog = match env::var("WATCHDOG_USEC") {
             Ok(text) => Some(text.parse::<u64>().context("WATCHDOG_USEC is no number")?),
             Err(_) => None,

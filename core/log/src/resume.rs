@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 
 use bastide_log_format::digest::Digest;
-use bastide_log_format::key::PublicKey;
 use bastide_log_format::kernel::SEQUENCE;
+use bastide_log_format::key::PublicKey;
 use bastide_log_format::ledger::{LedgerRecord, Says};
 use bastide_log_format::line::{LONGEST_LINE, Line};
 use bastide_log_format::name::{FileName, StreamName};
@@ -168,7 +168,9 @@ impl<'name> Scan<'name> {
                 return false;
             }
             self.last = Some((record.seq, line.hash));
-            let sequence = record.entry.and_then(|mut entry| entry.fields.remove(SEQUENCE));
+            let sequence = record
+                .entry
+                .and_then(|mut entry| entry.fields.remove(SEQUENCE));
             let sequence = sequence.and_then(|text| text.parse().ok());
             self.kernel_sequence = sequence.or(self.kernel_sequence);
         }

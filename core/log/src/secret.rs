@@ -147,8 +147,12 @@ impl Secret {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let mut json = self.content.to_json().context("cannot write the seal file")?;
+        let mut json = self
+            .content
+            .to_json()
+            .context("cannot write the seal file")?;
         json.resize(SIZE_LIMIT, b' ');
-        file.write_all_at(&json, 0).context("cannot write the seal file")
+        file.write_all_at(&json, 0)
+            .context("cannot write the seal file")
     }
 }

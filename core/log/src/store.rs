@@ -137,7 +137,11 @@ impl<Medium: Disk> Store<Medium> {
     pub fn say(&mut self, stream: &StreamName, entry: Entry, stamp: Stamp) {
         let name = self.place_for(stream);
         let bytes = entry.message.len()
-            + entry.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+            + entry
+                .fields
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum::<usize>();
         let now = stamp.boottime;
         let urgent = entry.priority <= Priority::CRITICAL;
         let stream = self.stream(&name, now);
@@ -212,8 +216,12 @@ impl<Medium: Disk> Store<Medium> {
     pub fn next_deadline(&self) -> u64 {
         let mut next = self.looked_at.saturating_add(LOOK);
         for stream in self.streams.values() {
-            let seal = stream.unsealed.map(|since| since.saturating_add(self.settings.seal_after));
-            let sync = stream.unsynced.map(|since| since.saturating_add(self.settings.sync_after));
+            let seal = stream
+                .unsealed
+                .map(|since| since.saturating_add(self.settings.seal_after));
+            let sync = stream
+                .unsynced
+                .map(|since| since.saturating_add(self.settings.sync_after));
             for due in [seal, sync, stream.limit.report_at()].into_iter().flatten() {
                 next = next.min(due);
             }
@@ -300,16 +308,24 @@ impl<Medium: Disk> Store<Medium> {
     /// The streams that have moved since the ledger named them.
     fn moved(&self) -> Vec<Pin> {
         let moved = |stream: &&Stream| stream.committed.seq() > stream.pinned;
-        self.streams.values().filter(moved).map(|stream| stream.committed.pin()).collect()
+        self.streams
+            .values()
+            .filter(moved)
+            .map(|stream| stream.committed.pin())
+            .collect()
     }
 
     fn has_moved(&self) -> bool {
-        self.streams.values().any(|stream| stream.committed.seq() > stream.pinned)
+        self.streams
+            .values()
+            .any(|stream| stream.committed.seq() > stream.pinned)
     }
 
     fn anchor_span(&self) -> u64 {
         let long = self.ledger.size() > self.settings.ledger_bound / 2;
-        self.settings.anchor_after.saturating_mul(if long { RARER } else { 1 })
+        self.settings
+            .anchor_after
+            .saturating_mul(if long { RARER } else { 1 })
     }
 
     fn names(&self) -> Vec<StreamName> {
@@ -582,7 +598,9 @@ impl<Medium: Disk> Store<Medium> {
 }
 
 fn is_full(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_full_disk))
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_full_disk))
 }
 
 fn is_full_disk(error: &io::Error) -> bool {

@@ -75,7 +75,9 @@ impl Request {
     /// # Errors
     /// The reply that says what is wrong with the call.
     pub fn of(call: &Call, method: &str) -> Result<Self, Reply> {
-        let found = Method::ALL.into_iter().find(|known| known.as_str() == method);
+        let found = Method::ALL
+            .into_iter()
+            .find(|known| known.as_str() == method);
         let Some(found) = found else {
             return Err(StandardError::MethodNotFound {
                 method: call.method.clone(),

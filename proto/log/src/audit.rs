@@ -158,7 +158,9 @@ mod tests {
         for length in 0..whole.len() {
             assert_eq!(parse(&whole[..length]), Err(NoMessage), "{length}");
         }
-        let said = parse(&message(1300, b"audit(x:3): y", true)).unwrap().unwrap();
+        let said = parse(&message(1300, b"audit(x:3): y", true))
+            .unwrap()
+            .unwrap();
         assert_eq!(said.message, "audit(x:3): y");
     }
 }

@@ -94,10 +94,18 @@ impl Certificate {
     /// # Errors
     /// When it is none.
     pub fn from_bytes(bytes: &[u8; SIZE]) -> Result<Self, CertificateError> {
-        let (magic, rest) = bytes.split_first_chunk::<16>().ok_or(CertificateError::Malformed)?;
-        let (boot, rest) = rest.split_first_chunk::<8>().ok_or(CertificateError::Malformed)?;
-        let (first, rest) = rest.split_first_chunk::<8>().ok_or(CertificateError::Malformed)?;
-        let (key, rest) = rest.split_first_chunk::<32>().ok_or(CertificateError::Malformed)?;
+        let (magic, rest) = bytes
+            .split_first_chunk::<16>()
+            .ok_or(CertificateError::Malformed)?;
+        let (boot, rest) = rest
+            .split_first_chunk::<8>()
+            .ok_or(CertificateError::Malformed)?;
+        let (first, rest) = rest
+            .split_first_chunk::<8>()
+            .ok_or(CertificateError::Malformed)?;
+        let (key, rest) = rest
+            .split_first_chunk::<32>()
+            .ok_or(CertificateError::Malformed)?;
         let signature = <[u8; 64]>::try_from(rest).map_err(|_| CertificateError::Malformed)?;
         if magic != MAGIC {
             return Err(CertificateError::Malformed);

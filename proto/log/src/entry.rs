@@ -177,7 +177,11 @@ impl Said {
 
     /// Adds a field, unless there is no room.
     pub fn field(&mut self, name: &str, value: &str) {
-        let used: usize = self.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let used: usize = self
+            .fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         let mut value = value.to_owned();
         self.cut |= cut(&mut value, LONGEST_FIELD);
         let fits = self.fields.len() < MOST_FIELDS && used + name.len() + value.len() <= ALL_FIELDS;

@@ -110,8 +110,14 @@ mod tests {
         ] {
             let read = Output::parse(&output(line).to_json().unwrap()).unwrap();
             let (source, said) = read.into_said();
-            assert_eq!((source.name.as_str(), source.uid), ("console-serial", Some(501)));
-            assert_eq!((said.priority.number(), said.message.as_str()), (priority, message));
+            assert_eq!(
+                (source.name.as_str(), source.uid),
+                ("console-serial", Some(501))
+            );
+            assert_eq!(
+                (said.priority.number(), said.message.as_str()),
+                (priority, message)
+            );
         }
     }
 

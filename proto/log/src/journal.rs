@@ -72,7 +72,9 @@ fn next(bytes: &[u8]) -> Result<Option<(Field<'_>, &[u8])>, JournalError> {
         let value = value.get(1..).unwrap_or_default();
         return Ok(Some((Some((name, value)), rest)));
     }
-    let (length, rest) = rest.split_first_chunk::<8>().ok_or(JournalError::Truncated)?;
+    let (length, rest) = rest
+        .split_first_chunk::<8>()
+        .ok_or(JournalError::Truncated)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok();
     let (value, rest) = length
         .and_then(|length| rest.split_at_checked(length))
@@ -113,7 +115,9 @@ impl Gathered {
                 }
             }
             "SYSLOG_FACILITY" => {
-                let facility = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                let facility = std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.parse().ok());
                 said.facility = facility.filter(|facility| *facility < 24);
             }
             name => {
@@ -183,7 +187,10 @@ mod tests {
         let messages: Vec<&str> = entries.iter().map(|said| said.message.as_str()).collect();
         assert_eq!(messages, ["a", "b"]);
         let (entries, result) = all(&b"MESSAGE=a\n\n".repeat(MOST_ENTRIES + 1));
-        assert_eq!((entries.len(), result), (MOST_ENTRIES, Err(JournalError::TooMany)));
+        assert_eq!(
+            (entries.len(), result),
+            (MOST_ENTRIES, Err(JournalError::TooMany))
+        );
     }
 
     #[test]

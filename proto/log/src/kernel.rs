@@ -32,7 +32,10 @@ pub struct NoRecord;
 /// # Errors
 /// When it is none.
 pub fn parse(bytes: &[u8]) -> Result<KernelRecord, NoRecord> {
-    let semicolon = bytes.iter().position(|byte| *byte == b';').ok_or(NoRecord)?;
+    let semicolon = bytes
+        .iter()
+        .position(|byte| *byte == b';')
+        .ok_or(NoRecord)?;
     let (prefix, text) = bytes.split_at(semicolon);
     let text = text.get(1..).unwrap_or_default();
     let prefix = std::str::from_utf8(prefix).map_err(|_| NoRecord)?;
@@ -46,7 +49,9 @@ pub fn parse(bytes: &[u8]) -> Result<KernelRecord, NoRecord> {
     let (message, cut) = lossy(&message, LONGEST_MESSAGE);
     let mut said = Said::new(Priority::of_syslog(priority), message);
     said.cut = cut;
-    said.facility = u8::try_from(priority >> 3).ok().filter(|facility| *facility < 24);
+    said.facility = u8::try_from(priority >> 3)
+        .ok()
+        .filter(|facility| *facility < 24);
     said.field(SEQUENCE, &sequence.to_string());
     said.field("kernel_time", &time.to_string());
     for line in lines {
@@ -120,9 +125,20 @@ mod tests {
 
     #[test]
     fn anything_else_is_none() {
-        for bytes in [&b""[..], b";", b"1,2;x", b"a,1,2;x", b"1,-2,3;x", b"\xff,1,2;x", b"1,2,3"] {
+        for bytes in [
+            &b""[..],
+            b";",
+            b"1,2;x",
+            b"a,1,2;x",
+            b"1,-2,3;x",
+            b"\xff,1,2;x",
+            b"1,2,3",
+        ] {
             assert_eq!(parse(bytes), Err(NoRecord), "{bytes:?}");
         }
-        assert_eq!(parse(b"1,2,3;\\x\\xz1\\x4").unwrap().said.message, "\\x\\xz1\\x4");
+        assert_eq!(
+            parse(b"1,2,3;\\x\\xz1\\x4").unwrap().said.message,
+            "\\x\\xz1\\x4"
+        );
     }
 }

@@ -49,7 +49,11 @@ impl Seed {
     /// Signs the parts, one after the other.
     #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> Signature {
-        Signature(SigningKey::from_bytes(&self.0).sign(&parts.concat()).to_bytes())
+        Signature(
+            SigningKey::from_bytes(&self.0)
+                .sign(&parts.concat())
+                .to_bytes(),
+        )
     }
 
     /// 64 hexadecimal digits, which are as secret.
@@ -94,7 +98,9 @@ impl PublicKey {
     /// # Errors
     /// When the text is anything else.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        lower_hex(text.as_bytes()).map(Self).ok_or(KeyError::Malformed)
+        lower_hex(text.as_bytes())
+            .map(Self)
+            .ok_or(KeyError::Malformed)
     }
 
     /// Checks a signature over the parts, one after the other (strictly: neither weak
@@ -198,7 +204,11 @@ impl MachineKeys {
     /// The first key of a boot's ledger.
     #[must_use]
     pub fn boot(&self, boot: u64) -> Seed {
-        Seed::new(*derive(&self.secret, b"bastide log boot", &boot.to_be_bytes()))
+        Seed::new(*derive(
+            &self.secret,
+            b"bastide log boot",
+            &boot.to_be_bytes(),
+        ))
     }
 }
 
@@ -242,6 +252,8 @@ mod tests {
         assert!(Seed::from_hex("zz").is_err());
         let text = keys.root().to_hex();
         assert_eq!(&Seed::from_hex(&text).unwrap(), keys.root());
-        assert!(Seed::from_hex(&text.to_uppercase()).is_err() || !text.contains(char::is_alphabetic));
+        assert!(
+            Seed::from_hex(&text.to_uppercase()).is_err() || !text.contains(char::is_alphabetic)
+        );
     }
 }

@@ -55,7 +55,10 @@ impl<'text> Line<'text> {
         let (json, signature) = if rest.ends_with(b"}") {
             (rest, None)
         } else {
-            let end = rest.len().checked_sub(SIGNATURE_LENGTH).ok_or(LineError::Form)?;
+            let end = rest
+                .len()
+                .checked_sub(SIGNATURE_LENGTH)
+                .ok_or(LineError::Form)?;
             let (json, signature) = rest.split_at(end);
             let signature = signature.strip_prefix(b" ").ok_or(LineError::Form)?;
             let signature = Signature::from_hex(signature).map_err(LineError::Signature)?;

@@ -34,7 +34,10 @@ impl StreamName {
     /// # Errors
     /// When it is not of the form above, or [`BOOTS`].
     pub fn new(name: &str) -> Result<Self, NameError> {
-        let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+        let first = name
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_lowercase());
         let rest = name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');

@@ -176,13 +176,16 @@ fn traditional<'text>(text: &'text str, said: &mut Said) -> &'text str {
 fn timestamp(text: &str) -> Option<(&str, &str)> {
     const PATTERN: &[u8; 16] = b"Aaa d0 00:00:00 ";
     let (time, rest) = text.split_at_checked(PATTERN.len())?;
-    let fits = time.bytes().zip(PATTERN).all(|(byte, wanted)| match wanted {
-        b'A' => byte.is_ascii_uppercase(),
-        b'a' => byte.is_ascii_lowercase(),
-        b'0' => byte.is_ascii_digit(),
-        b'd' => byte.is_ascii_digit() || byte == b' ',
-        wanted => byte == *wanted,
-    });
+    let fits = time
+        .bytes()
+        .zip(PATTERN)
+        .all(|(byte, wanted)| match wanted {
+            b'A' => byte.is_ascii_uppercase(),
+            b'a' => byte.is_ascii_lowercase(),
+            b'0' => byte.is_ascii_digit(),
+            b'd' => byte.is_ascii_digit() || byte == b' ',
+            wanted => byte == *wanted,
+        });
     fits.then(|| (time.trim_end(), rest))
 }
 
@@ -205,7 +208,10 @@ mod tests {
         assert_eq!(said.message, "An event");
         assert_eq!(field(&said, IDENTIFIER), "evntslog");
         assert_eq!(field(&said, "SYSLOG_MSGID"), "ID47");
-        assert_eq!(field(&said, "exampleSDID@32473 eventSource"), "Appli\"cation");
+        assert_eq!(
+            field(&said, "exampleSDID@32473 eventSource"),
+            "Appli\"cation"
+        );
         assert!(!said.fields.contains_key(PROCESS));
         let said = parse(b"<34>1 2003-10-11T22:14:15.003Z host su 42 ID47 - 'su root' failed\n");
         assert_eq!(said.message, "'su root' failed");
@@ -222,7 +228,10 @@ mod tests {
         assert_eq!(field(&said, PROCESS), "12");
         assert_eq!(field(&said, TIME), "Nov  4 16:02:11");
         let said = parse(b"<38>tag: x");
-        assert_eq!((field(&said, IDENTIFIER), said.message.as_str()), ("tag", "x"));
+        assert_eq!(
+            (field(&said, IDENTIFIER), said.message.as_str()),
+            ("tag", "x")
+        );
     }
 
     #[test]
@@ -239,7 +248,10 @@ mod tests {
             assert_eq!(said.message, text);
             assert_eq!(said.priority, Priority::NOTICE);
         }
-        assert_eq!(parse(b"<34>1 - - - - - [a b=\"c").message, "1 - - - - - [a b=\"c");
+        assert_eq!(
+            parse(b"<34>1 - - - - - [a b=\"c").message,
+            "1 - - - - - [a b=\"c"
+        );
         assert!(parse(&vec![b'x'; 100_000]).cut);
         assert_eq!(parse(b"\xff\xfe").message, "\u{fffd}\u{fffd}");
     }

@@ -96,7 +96,11 @@ mod tests {
         let mut json = Vec::new();
         write_json(&all, &mut json).unwrap();
         let text = String::from_utf8(json).unwrap();
-        assert!(!text.chars().any(|letter| letter.is_control() || obeyed(letter)));
+        assert!(
+            !text
+                .chars()
+                .any(|letter| letter.is_control() || obeyed(letter))
+        );
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), all);
     }
 

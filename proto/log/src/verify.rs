@@ -183,7 +183,12 @@ impl Verifier {
             self.report.note(Place::default(), What::NoRoot);
         }
         for (stream, known) in &self.pins {
-            if let Some(last) = known.iter().map(|known| known.seq).max().filter(|last| *last > 0) {
+            if let Some(last) = known
+                .iter()
+                .map(|known| known.seq)
+                .max()
+                .filter(|last| *last > 0)
+            {
                 let place = Place::of_stream(stream);
                 self.report.problem(place, What::StreamMissing { last });
             }

@@ -37,7 +37,9 @@ impl Senders {
     /// stream: there can be any number of them.
     pub fn of(&self, kind: Kind, sender: Option<&Sender>) -> (StreamName, Source) {
         let uid = sender.map(|sender| sender.uid);
-        let stream = uid.and_then(|uid| self.known.get(&uid)).unwrap_or(&self.others);
+        let stream = uid
+            .and_then(|uid| self.known.get(&uid))
+            .unwrap_or(&self.others);
         let name = match uid {
             Some(_) if *stream != self.others => stream.to_string(),
             Some(uid) => format!("user-{uid}"),

@@ -110,7 +110,13 @@ impl QueryJob {
 
     /// Whether what has been found is to be sent before more is looked for.
     fn is_full(&self) -> bool {
-        !self.newest() && self.bytes >= if self.more { REPLY } else { ONE_REPLY - LONGEST_LINE }
+        !self.newest()
+            && self.bytes
+                >= if self.more {
+                    REPLY
+                } else {
+                    ONE_REPLY - LONGEST_LINE
+                }
     }
 
     fn take(&mut self, entry: Entry) {
@@ -141,7 +147,11 @@ impl QueryJob {
     /// Streams that were not there before.
     fn meet_streams<Medium: Disk>(&mut self, store: &Store<Medium>) {
         for stream in store.stream_names() {
-            let wanted = self.query.source.as_deref().is_none_or(|source| source == stream.as_str());
+            let wanted = self
+                .query
+                .source
+                .as_deref()
+                .is_none_or(|source| source == stream.as_str());
             if wanted && self.known.insert(stream.clone()) {
                 self.cursors.push(Cursor {
                     stream,
@@ -178,7 +188,10 @@ impl QueryJob {
         }
         let entry = entry(stream, record)?;
         let fits = query.priority.is_none_or(|least| entry.priority <= least)
-            && query.text.as_deref().is_none_or(|text| entry.message.contains(text));
+            && query
+                .text
+                .as_deref()
+                .is_none_or(|text| entry.message.contains(text));
         fits.then_some(entry)
     }
 }
@@ -198,8 +211,9 @@ impl Cursor {
                 Ok(true) => {
                     let line = line.strip_suffix(b"\n").unwrap_or(&line);
                     // What is no record is verification's concern.
-                    self.head =
-                        Line::parse(line).ok().and_then(|line| Record::parse(line.json).ok());
+                    self.head = Line::parse(line)
+                        .ok()
+                        .and_then(|line| Record::parse(line.json).ok());
                 }
                 Ok(false) => {
                     // The end for now; the file goes on unless there is another.
@@ -257,7 +271,10 @@ fn entry(stream: &StreamName, record: Record) -> Option<Entry> {
     };
     if let Some(dropped) = record.dropped {
         entry.dropped = Some(dropped.records);
-        entry.message = format!("{} entries ({} bytes) were dropped", dropped.records, dropped.bytes);
+        entry.message = format!(
+            "{} entries ({} bytes) were dropped",
+            dropped.records, dropped.bytes
+        );
         return Some(entry);
     }
     if let Some(removal) = record.removal {

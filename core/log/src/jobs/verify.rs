@@ -75,9 +75,11 @@ impl Verify {
                 };
                 let report = verifier.finish();
                 let verdict = verdict(report, std::mem::take(&mut self.lost), self.root);
-                Progress::Done(Reply::new(&verdict).unwrap_or_else(|_| {
-                    Reply::error(standard::INTERFACE, "MethodNotImplemented")
-                }))
+                Progress::Done(
+                    Reply::new(&verdict).unwrap_or_else(|_| {
+                        Reply::error(standard::INTERFACE, "MethodNotImplemented")
+                    }),
+                )
             }
         }
     }
@@ -85,10 +87,15 @@ impl Verify {
 
 /// Snapshots in the order in which the verifier takes files.
 fn in_order(mut files: Vec<Snapshot>) -> Vec<Snapshot> {
-    let mut names: Vec<_> = files.iter().map(|file| (file.stream.clone(), file.name)).collect();
+    let mut names: Vec<_> = files
+        .iter()
+        .map(|file| (file.stream.clone(), file.name))
+        .collect();
     order(&mut names);
     files.sort_by_key(|file| {
-        names.iter().position(|name| name.0 == file.stream && name.1 == file.name)
+        names
+            .iter()
+            .position(|name| name.0 == file.stream && name.1 == file.name)
     });
     files
 }

@@ -47,7 +47,10 @@ impl<Medium: Disk> Store<Medium> {
         let mut torn = Vec::new();
         let ledger_left = left_of(&disk, &StreamName::ledger(), &listed)?;
         let same_boot = secret.as_ref().is_some_and(|secret| {
-            ledger_left.ledger.as_ref().is_some_and(|ledger| ledger.boot == secret.boot())
+            ledger_left
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| ledger.boot == secret.boot())
         });
         for name in files.keys().filter(|name| !name.is_ledger()) {
             let left = left_of(&disk, name, &listed)?;
@@ -67,7 +70,10 @@ impl<Medium: Disk> Store<Medium> {
                 Stream::new(chain, left.part, &settings, stamp.boottime),
             );
         }
-        let pins: Vec<Pin> = streams.values().map(|stream: &Stream| stream.chain.pin()).collect();
+        let pins: Vec<Pin> = streams
+            .values()
+            .map(|stream: &Stream| stream.chain.pin())
+            .collect();
         let begun = begin_ledger(&disk, secret, &ledger_left, same_boot, pins.clone(), stamp)?;
         let boot = begun.boot;
         let mut store = Self {
@@ -95,7 +101,11 @@ impl<Medium: Disk> Store<Medium> {
                 name: store.ledger.name(),
                 size: 0,
             };
-            store.files.entry(StreamName::ledger()).or_default().push_back(kept);
+            store
+                .files
+                .entry(StreamName::ledger())
+                .or_default()
+                .push_back(kept);
         }
         for (priority, words) in begun.words {
             store.remark(priority, words);
@@ -172,9 +182,12 @@ fn begin_ledger(
         && same_boot
         && let Some(keys) = keys.take()
     {
-        let file = disk.reopen(&name, ledger.file).context("cannot go on with the ledger")?;
+        let file = disk
+            .reopen(&name, ledger.file)
+            .context("cannot go on with the ledger")?;
         if left.torn {
-            file.set_len(left.size).context("cannot cut what a crash left of a record")?;
+            file.set_len(left.size)
+                .context("cannot cut what a crash left of a record")?;
         }
         words.push((
             Priority::WARNING,
@@ -190,7 +203,9 @@ fn begin_ledger(
     }
     let part = left.part.saturating_add(1);
     let file_name = FileName { part, boot };
-    let file = disk.create(&name, file_name).context("cannot begin the ledger")?;
+    let file = disk
+        .create(&name, file_name)
+        .context("cannot begin the ledger")?;
     let (keys, certificate) = match keys {
         Some(Keys::Certified(secret)) => {
             let certificate = secret.certificate().to_hex();
@@ -233,7 +248,8 @@ fn sync_newest(
 ) -> Result<()> {
     if let Some(newest) = files.get(name).and_then(VecDeque::back) {
         let file = disk.reopen(name, newest.name)?;
-        file.sync_data().with_context(|| format!("cannot sync {name}"))?;
+        file.sync_data()
+            .with_context(|| format!("cannot sync {name}"))?;
     }
     Ok(())
 }

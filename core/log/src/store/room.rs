@@ -67,7 +67,8 @@ impl<Medium: Disk> Store<Medium> {
             }
         }
         if let Err(error) = self.make_room_in_ledger(stamp) {
-            self.facts.failed(&format!("cannot make room in the ledger: {error:#}"));
+            self.facts
+                .failed(&format!("cannot make room in the ledger: {error:#}"));
         }
     }
 
@@ -90,7 +91,10 @@ impl<Medium: Disk> Store<Medium> {
         self.seal(stream, stamp);
         self.sync(stream);
         // What is left must begin before something that the ledger vouches for.
-        let behind = self.streams.get(stream).filter(|stream| stream.pinned <= last);
+        let behind = self
+            .streams
+            .get(stream)
+            .filter(|stream| stream.pinned <= last);
         if let Some(pin) = behind.map(|stream| stream.committed.pin()) {
             self.write_ledger(stamp, Says::Pin { pins: vec![pin] })?;
         }
@@ -99,7 +103,11 @@ impl<Medium: Disk> Store<Medium> {
 
     /// Removes the files up to `file` from the disk and from the list.
     fn forget(&mut self, stream: &StreamName, file: FileName) -> Result<()> {
-        while let Some(kept) = self.files.get(stream).and_then(|files| files.front().copied()) {
+        while let Some(kept) = self
+            .files
+            .get(stream)
+            .and_then(|files| files.front().copied())
+        {
             if kept.name > file {
                 break;
             }
@@ -141,8 +149,13 @@ impl<Medium: Disk> Store<Medium> {
         let file = self.disk.read(stream, name)?;
         let mut bytes = Vec::new();
         file.take(LONGEST_LINE as u64 + 1).read_to_end(&mut bytes)?;
-        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let record = Line::parse(line).ok().and_then(|line| Record::parse(line.json).ok());
+        let line = bytes
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let record = Line::parse(line)
+            .ok()
+            .and_then(|line| Record::parse(line.json).ok());
         Ok(record.and_then(|record| Some((record.seq, record.part?.previous))))
     }
 
@@ -165,6 +178,11 @@ impl<Medium: Disk> Store<Medium> {
             self.facts.failed(&format!("{error:#}"));
             return false;
         }
+        let words = format!(
+            "the disk is full: {stream}/{file} had to go ({} bytes)",
+            removal.bytes
+        );
+        self.remark(Priority::WARNING, words);
         self.removals.push(Unrecorded { stream, removal });
         true
     }
@@ -172,18 +190,16 @@ impl<Medium: Disk> Store<Medium> {
     /// Writes what had to wait until there was room.
     pub(super) fn record_removals(&mut self, stamp: Stamp) {
         for Unrecorded { stream, removal } in std::mem::take(&mut self.removals) {
-            let words = format!(
-                "the disk is full: {stream}/{} had to go ({} bytes)",
-                removal.file, removal.bytes
-            );
-            self.remark(Priority::WARNING, words);
             if let Err(error) = self.try_record(&stream, Body::Removal(removal.clone()), stamp) {
                 self.facts.failed(&format!("{error:#}"));
                 self.removals.push(Unrecorded { stream, removal });
                 continue;
             }
             self.flush_stream(&stream, stamp);
-            let pin = self.streams.get(&stream).map(|stream| stream.committed.pin());
+            let pin = self
+                .streams
+                .get(&stream)
+                .map(|stream| stream.committed.pin());
             if let Some(pin) = pin
                 && let Err(error) = self.write_ledger(stamp, Says::Pin { pins: vec![pin] })
             {
@@ -209,8 +225,11 @@ impl<Medium: Disk> Store<Medium> {
         let listed = (name.clone(), oldest.name, oldest.size);
         let left = left(&self.disk, &name, &[&listed])?;
         if let (Some((last, head)), Some(ledger)) = (left.last, left.ledger) {
-            let pins: Vec<Pin> =
-                self.streams.values().map(|stream| stream.committed.pin()).collect();
+            let pins: Vec<Pin> = self
+                .streams
+                .values()
+                .map(|stream| stream.committed.pin())
+                .collect();
             self.write_ledger(stamp, Says::Pin { pins })?;
             self.write_ledger(
                 stamp,

@@ -105,7 +105,10 @@ impl<Medium: Disk> Store<Medium> {
             share: self.settings.share(),
             ledger_bytes: ledger.map_or(0, |files| files.iter().map(|kept| kept.size).sum()),
             sealed_at: self.facts.sealed,
-            anchor: self.facts.anchor.map(|(counter, at)| Anchored { counter, at }),
+            anchor: self
+                .facts
+                .anchor
+                .map(|(counter, at)| Anchored { counter, at }),
             entries: self.facts.entries,
             entries_per_second: self.facts.before.max(self.facts.within) / (SPAN / SECOND),
             failures: self.facts.failed,

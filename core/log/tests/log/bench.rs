@@ -1,10 +1,10 @@
 //! A machine's log in a temporary folder.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::cell::Cell;
 
 use bastide_log::anchor::{Anchor, Fake};
 use bastide_log::disk::{Disk, Folder, Listed, Space};
@@ -14,9 +14,9 @@ use bastide_log::store::Store;
 use bastide_log_format::certificate::{Certificate, Claim};
 use bastide_log_format::entry::{Entry, Kind, Priority, Said, Source};
 use bastide_log_format::key::MachineKeys;
+use bastide_log_format::line::Line;
 use bastide_log_format::name::{BOOTS, FileName, StreamName, boot_file};
 use bastide_log_format::record::{Record, Stamp};
-use bastide_log_format::line::Line;
 use bastide_log_format::seal_file::SealFile;
 use bastide_log_format::verify::{Report, Verifier, order};
 
@@ -131,7 +131,11 @@ impl Machine {
         };
         let certificate = Certificate::issue(self.keys.root(), claim);
         fs::create_dir_all(self.log().join(BOOTS)).unwrap();
-        fs::write(self.log().join(BOOTS).join(boot_file(boot)), certificate.to_hex()).unwrap();
+        fs::write(
+            self.log().join(BOOTS).join(boot_file(boot)),
+            certificate.to_hex(),
+        )
+        .unwrap();
         self.counter.increment().unwrap();
         let seal = SealFile {
             boot,
@@ -162,8 +166,13 @@ impl Machine {
         for (_, content) in self.disk().certificates().unwrap() {
             verifier.boot_certificate(&content);
         }
-        let mut files: Vec<_> =
-            self.disk().list().unwrap().into_iter().map(|file| (file.0, file.1)).collect();
+        let mut files: Vec<_> = self
+            .disk()
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|file| (file.0, file.1))
+            .collect();
         order(&mut files);
         for (stream, file) in files {
             verifier.begin(&stream, file).unwrap();

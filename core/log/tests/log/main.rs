@@ -20,7 +20,11 @@ fn what_is_said_is_kept_across_boots() {
         let mut store = machine.open();
         for number in 0..50 {
             let stamp = machine.pass(100_000);
-            store.say(&name("console-serial"), entry(&format!("{boot} {number}")), stamp);
+            store.say(
+                &name("console-serial"),
+                entry(&format!("{boot} {number}")),
+                stamp,
+            );
             store.flush(stamp);
             store.tick(stamp);
         }
@@ -36,7 +40,10 @@ fn what_is_said_is_kept_across_boots() {
     }
     assert_eq!(machine.messages("console-serial").len(), 150);
     // Each boot's own certificate is in the ledger; none is left beside it.
-    assert_eq!(fs::read_dir(machine.log().join("boots")).unwrap().count(), 0);
+    assert_eq!(
+        fs::read_dir(machine.log().join("boots")).unwrap().count(),
+        0
+    );
 
     // One letter of it.
     let path = machine.log().join("console-serial/0000000008-000001.log");
@@ -44,7 +51,11 @@ fn what_is_said_is_kept_across_boots() {
     fs::write(&path, content.replacen("0 7\"", "0 8\"", 1)).unwrap();
     let report = machine.verify();
     assert!(!report.is_intact());
-    assert!(text(&report).contains("console-serial/0000000008-000001.log:"), "{}", text(&report));
+    assert!(
+        text(&report).contains("console-serial/0000000008-000001.log:"),
+        "{}",
+        text(&report)
+    );
 }
 
 #[test]
@@ -63,13 +74,21 @@ fn a_crash_loses_nothing_that_was_written_and_is_told() {
     }
     let report = machine.verify();
     assert!(report.is_intact(), "{}", text(&report));
-    let restarts = report.notes.iter().filter(|note| note.what == What::Restarted);
+    let restarts = report
+        .notes
+        .iter()
+        .filter(|note| note.what == What::Restarted);
     assert_eq!(restarts.count(), 2);
     assert_eq!(machine.messages("kernel").len(), 3);
     // Power is lost, in the middle of a line.
     let path = machine.log().join("kernel/0000000008-000003.log");
     let length = fs::metadata(&path).unwrap().len();
-    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length - 5).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(length - 5)
+        .unwrap();
     machine.initramfs();
     machine.initramfs();
     let mut store = machine.open();
@@ -78,9 +97,16 @@ fn a_crash_loses_nothing_that_was_written_and_is_told() {
     store.stop(stamp);
     let report = machine.verify();
     assert!(report.is_intact(), "{}", text(&report));
-    assert!(text(&report).contains("boot 11 ended before its log began")
-        || text(&report).contains("boot 10 ended before its log began"), "{}", text(&report));
-    assert_eq!(machine.messages("kernel").last().map(String::as_str), Some("after"));
+    assert!(
+        text(&report).contains("boot 11 ended before its log began")
+            || text(&report).contains("boot 10 ended before its log began"),
+        "{}",
+        text(&report)
+    );
+    assert_eq!(
+        machine.messages("kernel").last().map(String::as_str),
+        Some("after")
+    );
 }
 
 #[test]
@@ -116,14 +142,24 @@ fn a_flood_displaces_nobody_else_s_entries() {
         store.tick(stamp);
     }
     let status = store.status();
-    assert!(status.bytes <= machine.settings.bound + 64 * 1024, "{status:?}");
+    assert!(
+        status.bytes <= machine.settings.bound + 64 * 1024,
+        "{status:?}"
+    );
     let stamp = machine.pass(1);
     store.stop(stamp);
     assert_eq!(machine.messages("quiet"), kept);
     let report = machine.verify();
     assert!(report.is_intact(), "{}", text(&report));
     let rotated = |what: &What| matches!(what, What::Rotated { .. });
-    assert_eq!(report.notes.iter().filter(|note| rotated(&note.what)).count(), 1);
+    assert_eq!(
+        report
+            .notes
+            .iter()
+            .filter(|note| rotated(&note.what))
+            .count(),
+        1
+    );
     assert!(machine.messages("flood").len() > 3000);
 }
 
@@ -147,7 +183,10 @@ fn a_source_that_says_too_much_is_cut_and_the_number_kept() {
     assert_eq!(machine.messages("audit").len(), 1);
     let path = machine.log().join("console-serial/0000000008-000001.log");
     let content = fs::read_to_string(path).unwrap();
-    assert!(content.contains("\"dropped\":{\"records\":900,\"bytes\":900}"), "{content}");
+    assert!(
+        content.contains("\"dropped\":{\"records\":900,\"bytes\":900}"),
+        "{content}"
+    );
     assert!(machine.verify().is_intact());
 }
 
@@ -167,14 +206,32 @@ fn a_full_disk_ends_nothing() {
     let mut store = machine.open_on(disk);
     for number in 0..2000 {
         let stamp = machine.pass(SECOND / 10);
-        store.say(&name("kernel"), entry(&format!("{number} {}", "x".repeat(300))), stamp);
+        store.say(
+            &name("kernel"),
+            entry(&format!("{number} {}", "x".repeat(300))),
+            stamp,
+        );
         store.flush(stamp);
         store.tick(stamp);
     }
     let messages = machine.messages("kernel");
-    assert!(messages.last().unwrap().starts_with("1999 "), "{:?}", messages.last());
-    assert!(machine.messages("log").iter().any(|words| words.contains("% full")));
-    assert!(machine.messages("log").iter().any(|words| words.contains("had to go")));
+    assert!(
+        messages.last().unwrap().starts_with("1999 "),
+        "{:?}",
+        messages.last()
+    );
+    assert!(
+        machine
+            .messages("log")
+            .iter()
+            .any(|words| words.contains("% full"))
+    );
+    assert!(
+        machine
+            .messages("log")
+            .iter()
+            .any(|words| words.contains("had to go"))
+    );
     // Nothing at all is left: entries are counted, and the log goes on later.
     room.set(0);
     for _ in 0..50 {
@@ -190,7 +247,10 @@ fn a_full_disk_ends_nothing() {
     store.tick(machine.pass(SECOND));
     store.tick(machine.pass(SECOND));
     store.stop(machine.now);
-    assert_eq!(machine.messages("kernel").last().map(String::as_str), Some("again"));
+    assert_eq!(
+        machine.messages("kernel").last().map(String::as_str),
+        Some("again")
+    );
     let report = machine.verify();
     assert!(report.is_intact(), "{}", text(&report));
 }
@@ -208,7 +268,12 @@ fn what_is_critical_is_sealed_at_once() {
     let chained = |machine: &mut Machine| {
         let report = machine.verify();
         assert!(report.is_intact(), "{}", text(&report));
-        report.streams.iter().find(|stream| stream.name == name("kernel")).unwrap().chained_only
+        report
+            .streams
+            .iter()
+            .find(|stream| stream.name == name("kernel"))
+            .unwrap()
+            .chained_only
     };
     assert_eq!(chained(&mut machine), 2);
     store.say(&name("kernel"), critical, stamp);

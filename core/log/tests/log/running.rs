@@ -91,18 +91,21 @@ impl Running {
             if let Some(message) = decoder.next_message().unwrap() {
                 return message;
             }
-            self.daemon.turn().unwrap();
             let mut bytes = [0; 65536];
             match stream.read(&mut bytes) {
                 Ok(0) => panic!("hung up"),
                 Ok(count) => decoder.push(&bytes[..count]),
-                Err(_) => {}
+                Err(_) => self.daemon.turn().unwrap(),
             }
         }
         panic!("no reply");
     }
 
-    fn ask<Content: DeserializeOwned>(&mut self, method: &str, parameters: serde_json::Value) -> Content {
+    fn ask<Content: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        parameters: serde_json::Value,
+    ) -> Content {
         let mut stream = self.connect();
         let call = json!({"method": format!("org.bastide.Log.{method}"), "parameters": parameters});
         stream.write_all(format!("{call}\0").as_bytes()).unwrap();
@@ -124,14 +127,27 @@ fn every_way_in_is_read_and_its_sender_named() {
     let mut running = Running::new(&Method::ALL);
     let client = UnixDatagram::unbound().unwrap();
     let uid = rustix::process::getuid().as_raw();
-    client.send_to(b"<11>Nov  4 16:02:11 tool[9]: by syslog", running.folder.join("syslog")).unwrap();
+    client
+        .send_to(
+            b"<11>Nov  4 16:02:11 tool[9]: by syslog",
+            running.folder.join("syslog"),
+        )
+        .unwrap();
     let journal = running.folder.join("journal");
-    client.send_to(b"MESSAGE=by journal\nPRIORITY=3\n_UID=7\n", &journal).unwrap();
+    client
+        .send_to(b"MESSAGE=by journal\nPRIORITY=3\n_UID=7\n", &journal)
+        .unwrap();
     running.kernel.send(b"6,1,5,-;first line").unwrap();
-    running.kernel.send(b"4,4,9,-;later line\n SUBSYSTEM=pci\n").unwrap();
+    running
+        .kernel
+        .send(b"4,4,9,-;later line\n SUBSYSTEM=pci\n")
+        .unwrap();
 
     // Too long for a datagram: a sealed file, and one that is not.
-    for seals in [SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE, SealFlags::empty()] {
+    for seals in [
+        SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+        SealFlags::empty(),
+    ] {
         let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
         let mut file = fs::File::from(memfd_create("journal", flags).unwrap());
         file.write_all(b"MESSAGE=by file\n").unwrap();
@@ -142,17 +158,28 @@ fn every_way_in_is_read_and_its_sender_named() {
         let mut control = SendAncillaryBuffer::new(&mut space);
         let files = [file.as_fd()];
         assert!(control.push(SendAncillaryMessage::ScmRights(&files)));
-        sendmsg(&sender, &[IoSlice::new(b"")], &mut control, SendFlags::empty()).unwrap();
+        sendmsg(
+            &sender,
+            &[IoSlice::new(b"")],
+            &mut control,
+            SendFlags::empty(),
+        )
+        .unwrap();
     }
 
     let all = running.entries(json!({"limit": 100}));
     let find = |message: &str| {
-        all.iter().find(|entry| entry.message == message).unwrap_or_else(|| panic!("{message}: {all:?}"))
+        all.iter()
+            .find(|entry| entry.message == message)
+            .unwrap_or_else(|| panic!("{message}: {all:?}"))
     };
     let syslog = find("by syslog");
     let source = syslog.source.as_ref().unwrap();
     assert_eq!((source.kind.as_str(), source.uid), ("syslog", Some(uid)));
-    assert_eq!((source.pid, syslog.stream.as_str()), (Some(std::process::id()), "others"));
+    assert_eq!(
+        (source.pid, syslog.stream.as_str()),
+        (Some(std::process::id()), "others")
+    );
     assert_eq!(find("by journal").priority, 3);
     assert!(find("by journal").fields.is_empty());
     assert_eq!(find("first line").stream, "kernel");
@@ -160,14 +187,23 @@ fn every_way_in_is_read_and_its_sender_named() {
     find("by file");
     find("a journal message in a file is refused: it is not sealed");
     assert!(messages(&running.entries(json!({"source": "kernel", "text": "line"}))).len() == 2);
-    assert_eq!(running.entries(json!({"priority": 3, "source": "others"})).len(), 2);
+    assert_eq!(
+        running
+            .entries(json!({"priority": 3, "source": "others"}))
+            .len(),
+        2
+    );
 }
 
 #[test]
 fn services_speak_through_pid_1_only() {
     let mut running = Running::new(&Method::ALL);
     let socket = sequential();
-    connect(&socket, &SocketAddrUnix::new(running.folder.join("intake")).unwrap()).unwrap();
+    connect(
+        &socket,
+        &SocketAddrUnix::new(running.folder.join("intake")).unwrap(),
+    )
+    .unwrap();
     let line = br#"{"service":"console-serial","uid":501,"pid":77,"line":"<4>hello"}"#;
     rustix::net::send(&socket, line, SendFlags::empty()).unwrap();
     rustix::net::send(&socket, b"nonsense", SendFlags::empty()).unwrap();
@@ -188,14 +224,20 @@ fn services_speak_through_pid_1_only() {
 fn the_log_is_verified_exported_and_followed() {
     let mut running = Running::new(&Method::ALL);
     for number in 0..300 {
-        running.kernel.send(format!("6,{number},5,-;line {number}").as_bytes()).unwrap();
+        running
+            .kernel
+            .send(format!("6,{number},5,-;line {number}").as_bytes())
+            .unwrap();
         if number % 50 == 0 {
             running.daemon.turn().unwrap();
         }
     }
     let verdict: Verdict = running.ask("Verify", json!({}));
     assert!(verdict.intact, "{verdict:?}");
-    assert_eq!(verdict.root_public, running.machine.keys.root().public().to_string());
+    assert_eq!(
+        verdict.root_public,
+        running.machine.keys.root().public().to_string()
+    );
     let status: Status = running.ask("Status", json!({}));
     assert_eq!(status.anchor.map(|anchor| anchor.counter), Some(9));
     let newest = running.entries(json!({"source": "kernel", "newest": true, "limit": 3}));
@@ -206,7 +248,9 @@ fn the_log_is_verified_exported_and_followed() {
     // All of it, in several replies.
     let mut stream = running.connect();
     let mut decoder = Decoder::default();
-    stream.write_all(b"{\"method\":\"org.bastide.Log.Export\",\"more\":true}\0").unwrap();
+    stream
+        .write_all(b"{\"method\":\"org.bastide.Log.Export\",\"more\":true}\0")
+        .unwrap();
     let target = tempfile::tempdir().unwrap();
     loop {
         let reply = running.reply(&mut stream, &mut decoder);
@@ -217,10 +261,19 @@ fn the_log_is_verified_exported_and_followed() {
         };
         let path = target.path().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut open = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let mut open = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
         assert_eq!(Some(open.metadata().unwrap().len()), piece.offset);
         let content = piece.content.unwrap();
-        open.write_all(&base64::engine::general_purpose::STANDARD.decode(content).unwrap()).unwrap();
+        open.write_all(
+            &base64::engine::general_purpose::STANDARD
+                .decode(content)
+                .unwrap(),
+        )
+        .unwrap();
     }
     let exported = fs::read_to_string(target.path().join("kernel/0000000008-000001.log")).unwrap();
     assert!(exported.contains("line 299"));
@@ -246,12 +299,22 @@ fn who_may_not_ask_gets_nothing() {
     let mut running = Running::new(&[Method::Status]);
     let _: Status = running.ask("Status", json!({}));
     let mut stream = running.connect();
-    stream.write_all(b"{\"method\":\"org.bastide.Log.Query\"}\0").unwrap();
+    stream
+        .write_all(b"{\"method\":\"org.bastide.Log.Query\"}\0")
+        .unwrap();
     let reply = running.reply(&mut stream, &mut Decoder::default());
-    assert!(String::from_utf8(reply).unwrap().contains("PermissionDenied"));
+    assert!(
+        String::from_utf8(reply)
+            .unwrap()
+            .contains("PermissionDenied")
+    );
     let mut running = Running::new(&[]);
     running.machine.pass(1);
     let mut stream = running.connect();
     let reply = running.reply(&mut stream, &mut Decoder::default());
-    assert!(String::from_utf8(reply).unwrap().contains("PermissionDenied"));
+    assert!(
+        String::from_utf8(reply)
+            .unwrap()
+            .contains("PermissionDenied")
+    );
 }

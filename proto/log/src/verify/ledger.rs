@@ -26,6 +26,7 @@ pub(super) struct LedgerCheck {
     counter: Counter,
     /// What the oldest record there is follows, when it is not the first ever.
     begins: Option<Beginning>,
+    /// The record of the removal of what came before it.
     removal: Option<LedgerRemoval>,
     stopped: bool,
 }
@@ -269,11 +270,13 @@ impl LedgerCheck {
                 Says::Stream(registration) => Some(registration.key),
                 _ => None,
             };
-            pins.entry(pin.stream.clone()).or_default().push_back(Known {
-                seq: pin.seq,
-                head: pin.head,
-                key,
-            });
+            pins.entry(pin.stream.clone())
+                .or_default()
+                .push_back(Known {
+                    seq: pin.seq,
+                    head: pin.head,
+                    key,
+                });
         }
         match &record.says {
             Says::Anchor(anchor) => {
@@ -283,19 +286,22 @@ impl LedgerCheck {
                 self.counter.promised = true;
             }
             Says::Restart {} => report.note(place.clone(), What::Restarted),
-            Says::Removal(removal) => self.removal = Some(removal.clone()),
+            Says::Removal(removal) => {
+                let fits = self.begins.as_ref().is_some_and(|begins| {
+                    removal.last.checked_add(1) == Some(begins.seq)
+                        && removal.head == begins.previous
+                });
+                if fits {
+                    self.removal = Some(removal.clone());
+                }
+            }
             Says::Start(_) | Says::Stream(_) | Says::Pin { .. } | Says::Stop {} => {}
         }
         self.stopped = matches!(record.says, Says::Stop {});
     }
 
     /// Ends the whole.
-    pub(super) fn finish(
-        mut self,
-        now: Option<u64>,
-        boots: &BTreeSet<u64>,
-        report: &mut Report,
-    ) {
+    pub(super) fn finish(mut self, now: Option<u64>, boots: &BTreeSet<u64>, report: &mut Report) {
         report.counter = self.counter.last;
         report.closed = self.stopped;
         let Some(known) = self.counter.last else {
@@ -329,10 +335,7 @@ impl LedgerCheck {
     fn removed_before(&self, begins: Beginning, boots: &BTreeSet<u64>, report: &mut Report) {
         let first = begins.seq;
         match &self.removal {
-            Some(removal)
-                if removal.last.checked_add(1) == Some(first)
-                    && removal.head == begins.previous =>
-            {
+            Some(removal) => {
                 report.note(begins.place.clone(), What::Rotated { first });
                 let mut counter = Counter {
                     last: Some(removal.counter),
@@ -340,7 +343,7 @@ impl LedgerCheck {
                 };
                 counter.step(begins.boot, &begins.place, boots, report);
             }
-            _ => report.problem(begins.place, What::Missing { first }),
+            None => report.problem(begins.place, What::Missing { first }),
         }
     }
 }

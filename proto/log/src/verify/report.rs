@@ -148,7 +148,9 @@ pub enum What {
         known: u64,
     },
     /// The ledger names another record of this number.
-    #[error("the ledger knows another record of this number: the log was replaced from here or before")]
+    #[error(
+        "the ledger knows another record of this number: the log was replaced from here or before"
+    )]
     Replaced,
     /// The ledger does not know the stream.
     #[error("nothing in the ledger vouches for this stream")]
@@ -172,7 +174,9 @@ pub enum What {
     #[error("{0}")]
     Certificate(CertificateError),
     /// A certificate is of another boot or key than the ledger's record.
-    #[error("the certificate is of boot {certified}, and the record of boot {boot} or of another key")]
+    #[error(
+        "the certificate is of boot {certified}, and the record of boot {boot} or of another key"
+    )]
     OtherCertificate {
         /// What the certificate says.
         certified: u64,
@@ -210,7 +214,9 @@ pub enum What {
         boot: u64,
     },
     /// A step that the ledger promised and nobody made.
-    #[error("step {counter} of the TPM's counter was written down and not made: a crash came between")]
+    #[error(
+        "step {counter} of the TPM's counter was written down and not made: a crash came between"
+    )]
     Promised {
         /// Which.
         counter: u64,
@@ -236,7 +242,9 @@ pub enum What {
         known: u64,
     },
     /// The counter is behind the log.
-    #[error("the TPM's counter is at {now}, the log accounts for {known}: another TPM, or a log of another machine")]
+    #[error(
+        "the TPM's counter is at {now}, the log accounts for {known}: another TPM, or a log of another machine"
+    )]
     Behind {
         /// The counter.
         now: u64,

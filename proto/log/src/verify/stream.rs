@@ -27,7 +27,8 @@ pub(super) struct StreamCheck {
     /// The ledger has vouched for a record that is there, or for the one before.
     vouched: bool,
     begins: Option<(Place, u64, Digest)>,
-    removal: Option<Removal>,
+    /// A record says that what came before the first file was removed.
+    removed: bool,
     records: u64,
     first: u64,
     chained_only: u64,
@@ -45,7 +46,7 @@ impl StreamCheck {
             key: None,
             vouched: false,
             begins: None,
-            removal: None,
+            removed: false,
             records: 0,
             first: 0,
             chained_only: 0,
@@ -58,13 +59,7 @@ impl StreamCheck {
     }
 
     /// A line.
-    pub(super) fn line(
-        &mut self,
-        line: &[u8],
-        file: FileName,
-        place: Place,
-        report: &mut Report,
-    ) {
+    pub(super) fn line(&mut self, line: &[u8], file: FileName, place: Place, report: &mut Report) {
         let first_line = std::mem::replace(&mut self.first_line, false);
         let line = match Line::parse(line) {
             Ok(line) => line,
@@ -110,7 +105,7 @@ impl StreamCheck {
             _ => report.problem(place.clone(), What::SignatureForm),
         }
         if let Some(removal) = record.removal {
-            self.removal = Some(removal);
+            self.removed |= self.follows(&removal);
         }
         self.meet_pins(&place, report);
     }
@@ -124,14 +119,7 @@ impl StreamCheck {
     }
 
     /// The first record of a file.
-    fn part(
-        &mut self,
-        part: &Part,
-        seq: u64,
-        file: FileName,
-        place: &Place,
-        report: &mut Report,
-    ) {
+    fn part(&mut self, part: &Part, seq: u64, file: FileName, place: &Place, report: &mut Report) {
         if part.stream != self.stream || part.number != file.part {
             let stream = part.stream.clone();
             let part = part.number;
@@ -150,7 +138,11 @@ impl StreamCheck {
             self.head = Some(part.previous);
             // What the ledger knew of records that are gone is of no more use.
             let before = self.seq;
-            let gone = self.pins.iter().take_while(|known| known.seq < before).count();
+            let gone = self
+                .pins
+                .iter()
+                .take_while(|known| known.seq < before)
+                .count();
             self.pins.drain(..gone);
             self.meet_pins(place, report);
             // Until the ledger vouches for what follows, the file's own word has to do.
@@ -165,10 +157,18 @@ impl StreamCheck {
         }
     }
 
+    /// Whether the first file that is there follows what a record says was removed.
+    fn follows(&self, removal: &Removal) -> bool {
+        self.begins.as_ref().is_some_and(|(_, first, previous)| {
+            removal.last.checked_add(1) == Some(*first) && removal.head == *previous
+        })
+    }
+
     fn seal(&mut self, seal: &Seal, line: &Line<'_>, place: &Place, report: &mut Report) {
         let verdict = match (&self.key, &line.signature) {
-            (Some(key), Some(signature)) => check(key, &self.stream, &line.hash, signature)
-                .map_err(|_| What::Signature),
+            (Some(key), Some(signature)) => {
+                check(key, &self.stream, &line.hash, signature).map_err(|_| What::Signature)
+            }
             _ => Err(What::NoKey),
         };
         match verdict {
@@ -201,11 +201,8 @@ impl StreamCheck {
     /// Ends the stream.
     pub(super) fn finish(self, report: &mut Report) {
         let place = Place::of_stream(&self.stream);
-        if let Some((place, first, previous)) = self.begins {
-            let covered = self.removal.as_ref().is_some_and(|removal| {
-                removal.last.checked_add(1) == Some(first) && removal.head == previous
-            });
-            if covered {
+        if let Some((place, first, _)) = self.begins {
+            if self.removed {
                 report.note(place, What::Rotated { first });
             } else {
                 report.problem(place, What::Missing { first });

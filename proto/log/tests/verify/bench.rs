@@ -134,7 +134,10 @@ impl Bench {
     }
 
     pub fn pins(&self) -> Vec<Pin> {
-        self.streams.values().map(|writer| writer.chain.pin()).collect()
+        self.streams
+            .values()
+            .map(|writer| writer.chain.pin())
+            .collect()
     }
 
     /// A boot up to its first anchor.
@@ -180,14 +183,17 @@ impl Bench {
     }
 
     fn register(&mut self, stream: &StreamName) {
-        let writer = self.streams.entry(stream.clone()).or_insert_with(|| Writer {
-            chain: Chain::new(stream.clone()),
-            key: None,
-            part: 0,
-            file: None,
-            pinned: 0,
-            sealed: 0,
-        });
+        let writer = self
+            .streams
+            .entry(stream.clone())
+            .or_insert_with(|| Writer {
+                chain: Chain::new(stream.clone()),
+                key: None,
+                part: 0,
+                file: None,
+                pinned: 0,
+                sealed: 0,
+            });
         if writer.key.is_some() {
             return;
         }
@@ -224,19 +230,28 @@ impl Bench {
             key,
         };
         let output = self.files.entry((stream, file)).or_default();
-        writer.chain.append(boot, stamp, Body::Part(part), output).unwrap();
+        writer
+            .chain
+            .append(boot, stamp, Body::Part(part), output)
+            .unwrap();
     }
 
     fn write(&mut self, stream: &str, body: Body) {
         let stamp = self.stamp();
         let writer = self.streams.get_mut(&name(stream)).unwrap();
-        let output = self.files.entry((name(stream), writer.file.unwrap())).or_default();
+        let output = self
+            .files
+            .entry((name(stream), writer.file.unwrap()))
+            .or_default();
         writer.chain.append(self.boot, stamp, body, output).unwrap();
     }
 
     pub fn say(&mut self, stream: &str) {
         self.register(&name(stream));
-        let said = Said::new(Priority::INFORMATION, format!("number {}", self.random.next()));
+        let said = Said::new(
+            Priority::INFORMATION,
+            format!("number {}", self.random.next()),
+        );
         let entry = said.by(Source {
             kind: Kind::Output,
             name: stream.to_owned(),
@@ -257,7 +272,10 @@ impl Bench {
             writer.key = None;
             return;
         };
-        let output = self.files.entry((name(stream), writer.file.unwrap())).or_default();
+        let output = self
+            .files
+            .entry((name(stream), writer.file.unwrap()))
+            .or_default();
         writer.chain.seal(boot, stamp, &key, &next, output).unwrap();
         writer.sealed = writer.chain.seq();
     }
@@ -267,7 +285,10 @@ impl Bench {
         let stream = name(stream);
         let of_stream = |key: &&(StreamName, FileName)| key.0 == stream;
         let files: Vec<_> = self.files.keys().filter(of_stream).cloned().collect();
-        let writes = self.streams.get(&stream).is_some_and(|writer| writer.key.is_some());
+        let writes = self
+            .streams
+            .get(&stream)
+            .is_some_and(|writer| writer.key.is_some());
         if files.len() < 2 || !writes {
             return;
         }
@@ -287,7 +308,12 @@ impl Bench {
 
     /// The oldest file of the ledger makes room.
     pub fn remove_oldest_of_ledger(&mut self, counter: u64) {
-        let file = self.files.keys().find(|key| key.0.is_ledger()).cloned().unwrap();
+        let file = self
+            .files
+            .keys()
+            .find(|key| key.0.is_ledger())
+            .cloned()
+            .unwrap();
         let content = self.files.remove(&file).unwrap();
         let (last, head) = last_of(&content);
         self.ledger(Says::Removal(LedgerRemoval {
@@ -331,7 +357,11 @@ impl Bench {
 }
 
 fn last_of(content: &[u8]) -> (u64, bastide_log_format::digest::Digest) {
-    let line = content.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap();
+    let line = content
+        .trim_ascii_end()
+        .rsplit(|byte| *byte == b'\n')
+        .next()
+        .unwrap();
     let line = bastide_log_format::line::Line::parse(line).unwrap();
     let value: serde_json::Value = serde_json::from_slice(line.json).unwrap();
     (value["seq"].as_u64().unwrap(), line.hash)

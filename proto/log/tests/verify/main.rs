@@ -49,7 +49,10 @@ fn assert_intact(report: &Report) {
 }
 
 fn found(report: &Report, expected: impl Fn(&What) -> bool) {
-    let hit = report.problems.iter().any(|finding| expected(&finding.what));
+    let hit = report
+        .problems
+        .iter()
+        .any(|finding| expected(&finding.what));
     assert!(hit, "{}", text(report));
 }
 
@@ -69,7 +72,10 @@ fn a_log_that_nobody_touched_is_intact() {
 
 /// Lines with their newlines, and where each begins.
 fn lines(content: &[u8]) -> Vec<Vec<u8>> {
-    content.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+    content
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 fn seq(line: &[u8]) -> u64 {
@@ -137,7 +143,12 @@ fn edit(files: &mut Files, random: &mut Random) -> Option<Edit> {
             let first = seq(&lines(&before)[0]);
             let stream = key.0;
             let cut = last_file;
-            return Some(Edit { kind, stream, first, cut });
+            return Some(Edit {
+                kind,
+                stream,
+                first,
+                cut,
+            });
         }
     }
     let after = content.concat();
@@ -145,9 +156,18 @@ fn edit(files: &mut Files, random: &mut Random) -> Option<Edit> {
         return None;
     }
     files.insert(key.clone(), after);
-    let first = if kind == 3 && place + 1 == lines(&before).len() { seq(&lines(&before)[0]) } else { first };
+    let first = if kind == 3 && place + 1 == lines(&before).len() {
+        seq(&lines(&before)[0])
+    } else {
+        first
+    };
     let stream = key.0;
-    Some(Edit { kind, stream, first, cut })
+    Some(Edit {
+        kind,
+        stream,
+        first,
+        cut,
+    })
 }
 
 /// Makes the hashes of a stream fit again, as a forger without keys can.
@@ -174,7 +194,10 @@ fn forge(files: &mut Files, stream: &StreamName) {
                 Some(head) => head.follow(json.as_bytes()),
             };
             head = Some(line.hash);
-            let line = Line { json: json.as_bytes(), ..line };
+            let line = Line {
+                json: json.as_bytes(),
+                ..line
+            };
             line.write(&mut output);
         }
         *content = output;
@@ -267,7 +290,11 @@ fn what_follows_the_last_seal_is_counted() {
     assert!(!report.closed);
     bench.stop();
     let report = bench.verify();
-    assert!(report.closed && report.notes.is_empty(), "{}", text(&report));
+    assert!(
+        report.closed && report.notes.is_empty(),
+        "{}",
+        text(&report)
+    );
 }
 
 #[test]
@@ -281,7 +308,11 @@ fn a_tail_cut_before_an_anchor_is_found_and_named() {
     bench.anchor();
     // The stream alone: the ledger knows better.
     let mut files = bench.files.clone();
-    let key = files.keys().find(|key| key.0 == name("kernel")).unwrap().clone();
+    let key = files
+        .keys()
+        .find(|key| key.0 == name("kernel"))
+        .unwrap()
+        .clone();
     let content = lines(&files[&key]);
     files.insert(key.clone(), content[..4].concat());
     let report = bench.verify_files(&files);
@@ -315,7 +346,9 @@ fn a_boot_that_is_missing_is_found_and_one_that_never_logged_is_told_apart() {
     noted(&report, |what| *what == What::Unlogged { boot: 12 });
     bench.certificates.remove(2);
     let report = bench.verify();
-    found(&report, |what| *what == What::Unaccounted { from: 11, to: 12 });
+    found(&report, |what| {
+        *what == What::Unaccounted { from: 11, to: 12 }
+    });
 
     // The log of a whole boot is gone, with everything that it wrote.
     let mut bench = Bench::new(6);
@@ -325,9 +358,14 @@ fn a_boot_that_is_missing_is_found_and_one_that_never_logged_is_told_apart() {
         bench.stop();
     }
     let files = bench.files.clone();
-    let without = files.into_iter().filter(|(key, _)| key.1.boot != 11).collect();
+    let without = files
+        .into_iter()
+        .filter(|(key, _)| key.1.boot != 11)
+        .collect();
     let report = bench.verify_files(&without);
-    found(&report, |what| *what == What::Unaccounted { from: 11, to: 13 });
+    found(&report, |what| {
+        *what == What::Unaccounted { from: 11, to: 13 }
+    });
     // Everything is gone but the last boot's log, made to look like a beginning.
     let mut bench = Bench::new(7);
     bench.boot();
@@ -338,7 +376,9 @@ fn a_boot_that_is_missing_is_found_and_one_that_never_logged_is_told_apart() {
     later.boot();
     later.certificates.splice(0..0, certificates);
     let report = later.verify();
-    found(&report, |what| *what == What::LateBeginning { boot: 11, first: 8 });
+    found(&report, |what| {
+        *what == What::LateBeginning { boot: 11, first: 8 }
+    });
 }
 
 #[test]
@@ -386,10 +426,17 @@ fn rotation_leaves_what_is_left_verifiable() {
     bench.seal("kernel");
     noted(&bench.verify(), |what| *what == What::Rotated { first: 11 });
     // One file more than the records say.
-    let key = bench.files.keys().find(|key| key.0 == name("kernel")).unwrap().clone();
+    let key = bench
+        .files
+        .keys()
+        .find(|key| key.0 == name("kernel"))
+        .unwrap()
+        .clone();
     let mut files = bench.files.clone();
     files.remove(&key);
-    found(&bench.verify_files(&files), |what| *what == What::Missing { first: 16 });
+    found(&bench.verify_files(&files), |what| {
+        *what == What::Missing { first: 16 }
+    });
 
     bench.stop();
     let counter = bench.counter;
@@ -398,7 +445,12 @@ fn rotation_leaves_what_is_left_verifiable() {
     bench.say("audit");
     bench.stop();
     noted(&bench.verify(), |what| matches!(what, What::Rotated { .. }));
-    let ledger = bench.files.keys().find(|key| key.0.is_ledger()).unwrap().clone();
+    let ledger = bench
+        .files
+        .keys()
+        .find(|key| key.0.is_ledger())
+        .unwrap()
+        .clone();
     let mut files = bench.files.clone();
     files.remove(&ledger);
     found(&bench.verify_files(&files), |what| *what == What::NoLedger);
@@ -421,7 +473,12 @@ fn a_torn_end_is_told() {
     bench.say("kernel");
     bench.seal("kernel");
     bench.say("kernel");
-    let key = bench.files.keys().find(|key| key.0 == name("kernel")).unwrap().clone();
+    let key = bench
+        .files
+        .keys()
+        .find(|key| key.0 == name("kernel"))
+        .unwrap()
+        .clone();
     let length = bench.files[&key].len();
     bench.files.get_mut(&key).unwrap().truncate(length - 7);
     noted(&bench.verify(), |what| matches!(what, What::Torn { .. }));
