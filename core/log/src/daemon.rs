@@ -78,12 +78,12 @@ pub struct Daemon<Medium: Disk> {
 }
 
 /// Entries go to the store with the time of the turn.
-struct Into<'daemon, Medium: Disk> {
+struct Feed<'daemon, Medium: Disk> {
     store: &'daemon mut Store<Medium>,
     stamp: Stamp,
 }
 
-impl<Medium: Disk> Sink for Into<'_, Medium> {
+impl<Medium: Disk> Sink for Feed<'_, Medium> {
     fn say(&mut self, stream: &StreamName, entry: Entry) {
         self.store.say(stream, entry, self.stamp);
     }
@@ -256,7 +256,7 @@ impl<Medium: Disk> Daemon<Medium> {
                 }
             }
             Event::Way(way) => {
-                let mut sink = Into {
+                let mut sink = Feed {
                     store: &mut self.store,
                     stamp: self.stamp,
                 };
@@ -304,7 +304,7 @@ impl<Medium: Disk> Daemon<Medium> {
         let ways: Vec<Way> = self.inputs.waiting().map(|(way, _)| way).collect();
         self.stamp = clock::now();
         for way in ways.into_iter().rev() {
-            let mut sink = Into {
+            let mut sink = Feed {
                 store: &mut self.store,
                 stamp: self.stamp,
             };

@@ -81,6 +81,12 @@ impl Limit {
             .map(|_| std::mem::take(&mut self.dropped))
     }
 
+    /// The record of it could not be kept: it is still to be told.
+    pub fn give_back(&mut self, dropped: Dropped) {
+        self.dropped.records = self.dropped.records.saturating_add(dropped.records);
+        self.dropped.bytes = self.dropped.bytes.saturating_add(dropped.bytes);
+    }
+
     /// What was dropped, due or not: the log ends.
     pub fn last_report(&mut self) -> Option<Dropped> {
         let dropped = std::mem::take(&mut self.dropped);
@@ -131,7 +137,10 @@ mod tests {
             passed += u32::from(limit.passes(10, now.saturating_sub(10_000), now));
         }
         assert_eq!(passed, 10 + 19);
-        assert_eq!(limit.report(5_000_000).map(|_| ()), Some(()));
+        assert_eq!(
+            limit.report(10_000_000).map(|dropped| dropped.records),
+            Some(1000 - 29)
+        );
         assert_eq!(limit.report_at(), None);
         limit.drop(7, 20_000_000);
         assert_eq!(limit.report(20_999_999), None);

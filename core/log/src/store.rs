@@ -384,6 +384,27 @@ impl<Medium: Disk> Store<Medium> {
         Ok(())
     }
 
+    /// Adds a record that must not get lost, and sees to it that it is in the file.
+    fn keep(&mut self, name: &StreamName, body: Body, stamp: Stamp) -> Result<()> {
+        // What is in the buffer is entries; were they lost, so would this be.
+        self.flush_stream(name, stamp);
+        self.try_record(name, body, stamp)?;
+        let seq = self
+            .streams
+            .get(name)
+            .map_or(0, |stream| stream.chain.seq());
+        self.flush_stream(name, stamp);
+        let written = self
+            .streams
+            .get(name)
+            .map_or(0, |stream| stream.committed.seq());
+        anyhow::ensure!(
+            seq > 0 && written >= seq,
+            "a record of {name} could not be kept"
+        );
+        Ok(())
+    }
+
     /// Makes sure that a stream has a file to write to, and a key that the ledger knows.
     fn begin_part(&mut self, name: &StreamName, stamp: Stamp) -> Result<()> {
         let now = stamp.boottime;
@@ -568,8 +589,13 @@ impl<Medium: Disk> Store<Medium> {
         } else {
             stream.limit.report(stamp.boottime)
         };
-        if let Some(dropped) = dropped {
-            self.record(name, Body::Dropped(dropped), stamp);
+        if let Some(dropped) = dropped
+            && let Err(error) = self.keep(name, Body::Dropped(dropped), stamp)
+        {
+            if let Some(stream) = self.streams.get_mut(name) {
+                stream.limit.give_back(dropped);
+            }
+            self.facts.failed(&format!("{error:#}"));
         }
     }
 

@@ -86,8 +86,7 @@ impl<Medium: Disk> Store<Medium> {
         let removal = self.removal(stream, RemovalReason::Bound)?;
         let last = removal.last;
         let file = FileName::parse(&removal.file)?;
-        self.try_record(stream, Body::Removal(removal), stamp)?;
-        self.flush_stream(stream, stamp);
+        self.keep(stream, Body::Removal(removal), stamp)?;
         self.seal(stream, stamp);
         self.sync(stream);
         // What is left must begin before something that the ledger vouches for.
@@ -190,12 +189,11 @@ impl<Medium: Disk> Store<Medium> {
     /// Writes what had to wait until there was room.
     pub(super) fn record_removals(&mut self, stamp: Stamp) {
         for Unrecorded { stream, removal } in std::mem::take(&mut self.removals) {
-            if let Err(error) = self.try_record(&stream, Body::Removal(removal.clone()), stamp) {
+            if let Err(error) = self.keep(&stream, Body::Removal(removal.clone()), stamp) {
                 self.facts.failed(&format!("{error:#}"));
                 self.removals.push(Unrecorded { stream, removal });
                 continue;
             }
-            self.flush_stream(&stream, stamp);
             let pin = self
                 .streams
                 .get(&stream)

@@ -174,7 +174,6 @@ fn a_source_that_says_too_much_is_cut_and_the_number_kept() {
     for _ in 0..1000 {
         store.say(&name("console-serial"), entry("x"), stamp);
         store.say(&name("kernel"), entry("y"), stamp);
-        machine.settings.records_at_once = 0;
     }
     store.say(&name("audit"), entry("z"), stamp);
     store.tick(machine.pass(3 * SECOND));

@@ -180,6 +180,7 @@ fn forge(files: &mut Files, stream: &StreamName) {
         let mut output = Vec::new();
         for line in lines(content) {
             let Ok(mut line) = Line::parse(line.strip_suffix(b"\n").unwrap_or(&line)) else {
+                output.extend(line);
                 continue;
             };
             let mut json = String::from_utf8_lossy(line.json).into_owned();
