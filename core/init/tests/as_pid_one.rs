@@ -138,7 +138,8 @@ why = "scripts talk to PID 1"
 
 /// Lets go of the old root: umount2(2) with `MNT_DETACH`, which umount(8) cannot do
 /// without /proc.
-const LEAVE: &str = r#"my $old = "/old"; syscall(166, $old, 2) == 0 or die "old root: $!"; exec @ARGV"#;
+const LEAVE: &str =
+    r#"my $old = "/old"; syscall(166, $old, 2) == 0 or die "old root: $!"; exec @ARGV"#;
 
 struct Machine {
     root: tempfile::TempDir,

@@ -182,6 +182,8 @@ fn mount(
 ) -> Result<()> {
     place.mount(unlocked, wanted.target)?;
     fs::create_dir_all(wanted.target.join("lib")).context("cannot make /var/lib")?;
+    let boot = machine.count_boot(&unlocked.secret)?;
+    handover::log_keys(&unlocked.secret, boot)?;
     if let Some(healthy) = handover::healthy_release(wanted.target) {
         let own = wanted.command_line.release;
         machine.raise_version(&unlocked.secret, Release::from_number(healthy.min(own)))?;
