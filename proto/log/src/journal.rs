@@ -39,11 +39,7 @@ pub fn parse(bytes: &[u8], mut each: impl FnMut(Said)) -> Result<(), JournalErro
     let mut entries = 0_usize;
     let mut entry = Gathered::default();
     let mut rest = bytes;
-    loop {
-        let (field, after) = match next(rest)? {
-            Some(found) => found,
-            None => break,
-        };
+    while let Some((field, after)) = next(rest)? {
         rest = after;
         match field {
             Some((name, value)) => entry.take(name, value),

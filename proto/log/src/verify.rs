@@ -173,7 +173,6 @@ impl Verifier {
     }
 
     /// Ends: what there is to say.
-    #[must_use]
     pub fn finish(mut self) -> Report {
         self.end_file();
         self.end_stream();
