@@ -55,6 +55,7 @@ pub fn lay_out(facts: &Facts, width: usize) -> Page {
     state(&mut sheet, &facts.status);
     secure_boot(&mut sheet, facts);
     core(&mut sheet, &facts.status);
+    volume(&mut sheet, &facts.status);
     kernel(&mut sheet, facts);
     tpm(&mut sheet, facts);
     boot(&mut sheet, &facts.status);
@@ -269,6 +270,39 @@ fn core(sheet: &mut Sheet, status: &Item<Status>) {
         Some(reason) => sheet.item("Last failure", reason, Style::Bad),
         None if status.core.is_none() => sheet.unavailable("Last failure", "see Core"),
         None => sheet.item("Last failure", "none recorded", Style::Plain),
+    }
+}
+
+fn volume(sheet: &mut Sheet, status: &Item<Status>) {
+    let Ok(status) = status else {
+        sheet.unavailable("Data", "see State");
+        return;
+    };
+    let Some(volume) = &status.volume else {
+        sheet.item("Data", "NONE: nothing is kept", Style::Bad);
+        return;
+    };
+    let (by, style) = match volume.opened_by.as_str() {
+        "tpm" => ("opened by the TPM", Style::Good),
+        "provisioning" => ("made at this start", Style::Good),
+        _ => ("opened by the RECOVERY KEY", Style::Notice),
+    };
+    let swap = if volume.swap { "swap on" } else { "NO SWAP" };
+    let text = format!("{by} on {}: {}; {swap}", volume.device, volume.cipher);
+    sheet.item("Data", &text, style);
+    match (volume.size, volume.available) {
+        (Some(size), Some(available)) if size > 0 => {
+            let used = 100 - available.saturating_mul(100) / size;
+            let (word, style) = match used {
+                _ if volume.read_only => ("READ-ONLY after an error, ", Style::Bad),
+                95.. => ("FULL, ", Style::Bad),
+                90.. => ("nearly full, ", Style::Notice),
+                _ => ("", Style::Plain),
+            };
+            let text = format!("{word}{used} % of {} MiB used", size / (1024 * 1024));
+            sheet.item("Disk", &text, style);
+        }
+        _ => sheet.unavailable("Disk", "the file system cannot be asked"),
     }
 }
 

@@ -43,6 +43,7 @@ fn status() -> Status {
             corrected_blocks: 0,
         }),
         core_unavailable: None,
+        volume: None,
         refused: Vec::new(),
         previous_failure: None,
         init_usage: None,

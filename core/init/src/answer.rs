@@ -157,6 +157,7 @@ mod tests {
             loader: LoaderTimes::default(),
             core: None,
             core_unavailable: None,
+            volume: None,
             refused: Vec::new(),
             previous_failure: None,
         }

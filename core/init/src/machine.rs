@@ -26,6 +26,7 @@ use crate::catalogue;
 use crate::clock;
 use crate::farewell;
 use crate::groups;
+use crate::healthy;
 use crate::intake::{self, Intake};
 use crate::kernel_log::say;
 use crate::launch::{self, Launcher};
@@ -370,6 +371,9 @@ impl Machine {
             }
         }
         self.record.step("ready");
+        if let Err(error) = healthy::write_down() {
+            say(Level::Warning, &format!("{error:#}"));
+        }
         // As loud as an error: whoever waits for it may have a quiet console.
         say(Level::Error, "ready");
         match fs::write("/proc/sys/kernel/printk", CONSOLE_LEVEL) {

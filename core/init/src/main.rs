@@ -18,6 +18,7 @@ mod clock;
 mod farewell;
 mod groups;
 mod handover;
+mod healthy;
 mod intake;
 mod kernel_log;
 mod launch;

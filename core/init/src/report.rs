@@ -5,13 +5,18 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bastide_boot::{BOOT_REPORT, BootReport};
-use bastide_ipc::init::{BootStep, Core, LoaderTimes, RefusedCandidate, Service, Status, Usage};
+use bastide_boot::{BOOT_REPORT, BootReport, OpenedBy, StateReport};
+use bastide_ipc::init::{
+    BootStep, Core, LoaderTimes, RefusedCandidate, Service, Status, Usage, Volume,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock;
 use crate::groups;
 use crate::supervisor::{Moment, Supervisor};
+
+/// Where the state is mounted.
+const STATE: &str = "/var";
 
 /// The name of the device-mapper volume that the initramfs makes for the Core.
 const CORE_VOLUME: &str = "core";
@@ -83,6 +88,7 @@ impl Record {
             }),
             core,
             core_unavailable,
+            volume: boot.and_then(|report| report.state.as_ref()).map(volume),
             refused,
             previous_failure: boot.and_then(|report| report.previous_failure.clone()),
         }
@@ -99,6 +105,26 @@ impl Record {
             verified: !now.corrupted,
             corrected_blocks: now.corrected,
         })
+    }
+}
+
+/// The encrypted state, as it was opened and as it is now.
+fn volume(state: &StateReport) -> Volume {
+    let usage = bastide_mount::usage(Path::new(STATE));
+    Volume {
+        opened_by: match state.opened_by {
+            OpenedBy::Tpm => "tpm",
+            OpenedBy::RecoveryKey => "recovery-key",
+            OpenedBy::Provisioning => "provisioning",
+        }
+        .to_owned(),
+        device: state.device.clone(),
+        uuid: state.volume_uuid.clone(),
+        cipher: state.cipher.clone(),
+        swap: state.swap,
+        size: usage.as_ref().ok().map(|usage| usage.size),
+        available: usage.as_ref().ok().map(|usage| usage.available),
+        read_only: usage.is_ok_and(|usage| usage.read_only),
     }
 }
 

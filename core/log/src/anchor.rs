@@ -1,5 +1,9 @@
 //! The counter that nobody can turn back.
 
+use anyhow::Context;
+use bastide_tpm::{Auth, Session, StorageRoot, Tpm};
+use bastide_tpm_policy::Secret;
+
 /// A counter in the TPM (NV index 0x01b05703).
 pub trait Anchor {
     /// Its value.
@@ -41,9 +45,34 @@ impl Anchor for Fake {
 }
 
 /// The counter of the machine's TPM.
+struct Counter {
+    tpm: Tpm,
+    storage_root: StorageRoot,
+    auth: Auth,
+}
+
+impl Anchor for Counter {
+    fn read(&mut self) -> anyhow::Result<u64> {
+        let session = Session::salted(&self.tpm, &self.storage_root)?;
+        Ok(session.log_count(&self.storage_root)?)
+    }
+
+    fn increment(&mut self) -> anyhow::Result<()> {
+        let session = Session::salted(&self.tpm, &self.storage_root)?;
+        Ok(session.count_log(&self.auth)?)
+    }
+}
+
+/// The counter of the machine's TPM, to be raised with that authorisation value.
 ///
 /// # Errors
-/// When there is none.
-pub fn of_machine(_auth: &[u8; 32]) -> anyhow::Result<Box<dyn Anchor>> {
-    anyhow::bail!("this build has no way to the TPM")
+/// There is no TPM, or it was not made this machine's.
+pub fn of_machine(auth: &[u8; 32]) -> anyhow::Result<Box<dyn Anchor>> {
+    let tpm = Tpm::open()?;
+    let storage_root = StorageRoot::find(&tpm)?.context("the TPM holds no storage root key")?;
+    Ok(Box::new(Counter {
+        tpm,
+        storage_root,
+        auth: Auth::from_secret(&Secret::new(*auth)),
+    }))
 }

@@ -48,7 +48,7 @@ impl Descriptors {
                 "journal" => &mut descriptors.journal,
                 "kernel" => &mut descriptors.kernel,
                 "audit" => &mut descriptors.audit,
-                "org.bastide.Log" => &mut descriptors.bus,
+                "varlink" => &mut descriptors.bus,
                 other => bail!("no use for a descriptor named `{}`", other.escape_debug()),
             };
             ensure!(

@@ -203,6 +203,28 @@ pub struct RefusedCandidate {
     pub reason: String,
 }
 
+/// The encrypted state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// What opened it: `tpm`, `recovery-key` or `provisioning`.
+    pub opened_by: String,
+    /// Kernel name of its partition.
+    pub device: String,
+    /// UUID of its volume.
+    pub uuid: String,
+    /// How it is encrypted and authenticated.
+    pub cipher: String,
+    /// Whether swap is on.
+    pub swap: bool,
+    /// Bytes of the file system; absent when it cannot be asked.
+    pub size: Option<u64>,
+    /// Bytes that services may still write; what is kept back for the log does not count.
+    pub available: Option<u64>,
+    /// Whether it was made read-only after an error.
+    pub read_only: bool,
+}
+
 /// The reply of `GetStatus`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -222,6 +244,8 @@ pub struct Status {
     pub core: Option<Core>,
     /// Why `core` is absent.
     pub core_unavailable: Option<String>,
+    /// The encrypted state, if the machine has one.
+    pub volume: Option<Volume>,
     /// Partitions that claimed to be the Core.
     pub refused: Vec<RefusedCandidate>,
     /// Why the boot before this one was refused.
