@@ -175,6 +175,10 @@ pub fn definition_paths(name: &ServiceName) -> Vec<PathBuf> {
             "core/{program}/services/{name}/service.toml"
         )));
     }
+    // Those of the product for the test bench are no part of the Core.
+    paths.push(PathBuf::from(format!(
+        "tests/vm/hostile/services/{name}/service.toml"
+    )));
     paths
 }
 

@@ -22,6 +22,16 @@ const ALLOCATION: &[(u32, &str)] = &[
     (501, "console-serial"),
     (502, "console-screen"),
     (503, "log"),
+    // Of the product for the test bench.
+    (980, "hostile"),
+    (981, "hostile-caller"),
+    (982, "hostile-granted"),
+    (983, "hostile-bomb"),
+    (984, "hostile-hog"),
+    (985, "hostile-filler"),
+    (986, "hostile-flood"),
+    (987, "hostile-unsealer"),
+    (988, "hostile-auditor"),
 ];
 
 /// A user of the Core.

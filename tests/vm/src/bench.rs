@@ -3,18 +3,24 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bastide_boot::{Geometry, HashOffset, RootHash};
 use bastide_efi::Fingerprint;
 use bastide_vm::signs::{ENTERING_CORE, KERNEL_RUNS, NOTHING_BOOTS, PAGE, REFUSED};
-use bastide_vm::{Accelerator, Configuration, Disk, Firmware, Machine};
+use bastide_vm::{Accelerator, Configuration, Disk, Firmware, Machine, rescue};
 
 use crate::disk_copy::DiskCopy;
+use crate::installation::{self, Installation};
+use crate::provisioned::{Provisioned, Shared};
 
 /// How long a step of a boot may take on a slow, busy host.
 pub const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How long a machine may take to make its state.
+pub const FIRST_BOOT: Duration = Duration::from_secs(900);
 
 /// Where things are, for all scenarios.
 #[derive(Clone, Debug)]
@@ -23,6 +29,11 @@ pub struct Places {
     pub images: PathBuf,
     /// What the step of `bastide_vm::hostile` made.
     pub materials: PathBuf,
+    /// What the build of product `trial` made: a later release, signed by the same owner,
+    /// with hostile services in it.
+    pub trial: Option<PathBuf>,
+    /// The rescue machine's disk.
+    pub rescue: Option<PathBuf>,
     /// The owner's keys; only certificates are read.
     pub keys: PathBuf,
     /// The fuzz targets as programs, when campaigns were asked for.
@@ -31,11 +42,19 @@ pub struct Places {
     pub reports: PathBuf,
 }
 
+/// The directory of the machine that has had its first boot.
+pub const PROVISIONED: &str = "provisioned";
+
+/// How long a task of the rescue machine may take.
+const RESCUE: Duration = Duration::from_secs(600);
+
 /// One scenario's bench.
 #[derive(Debug)]
 pub struct Bench {
     places: Places,
     accelerator: Accelerator,
+    /// The machine that has had its first boot.
+    shared: Arc<Shared>,
     /// Where this scenario's machines leave their records.
     record: PathBuf,
     /// How long a campaign lasts.
@@ -49,6 +68,7 @@ impl Bench {
     pub fn new(
         places: &Places,
         accelerator: Accelerator,
+        shared: Arc<Shared>,
         record: PathBuf,
         campaign: Duration,
         seed: u64,
@@ -56,6 +76,7 @@ impl Bench {
         Self {
             places: places.clone(),
             accelerator,
+            shared,
             record,
             campaign,
             seed,
@@ -65,6 +86,11 @@ impl Bench {
     /// A file that the build made.
     pub fn image(&self, name: &str) -> PathBuf {
         self.places.images.join(name)
+    }
+
+    /// The directory of what the build made.
+    pub fn images(&self) -> &Path {
+        &self.places.images
     }
 
     /// The directory of the fuzz targets.
@@ -111,12 +137,86 @@ impl Bench {
         machine
     }
 
-    /// The disk as shipped.
+    /// The machine that has had its first boot. Its parts are shared: look, but start
+    /// only copies of it.
+    pub fn provisioned(&self) -> Result<Arc<Provisioned>> {
+        let directory = self.places.reports.join(PROVISIONED);
+        let mut machine = self.machine(PROVISIONED);
+        machine.record = None;
+        self.shared.get(&machine, &directory, &self.image("disk.img"))
+    }
+
+    /// That machine's recovery key.
+    pub fn recovery_key(&self) -> Result<String> {
+        Ok(self.provisioned()?.recovery_key.clone())
+    }
+
+    /// That machine, to be switched on once: what it writes goes away.
+    pub fn provisioned_machine(&self, name: &str) -> Result<Configuration> {
+        let lent = self.provisioned()?.installation.lend(&self.place(name))?;
+        Ok(lent.inhabit(self.machine(name)))
+    }
+
+    /// A copy of that machine, to be attacked and switched on as often as one likes.
+    pub fn own_copy(&self, name: &str) -> Result<Installation> {
+        self.provisioned()?.installation.copy(&self.place(name))
+    }
+
+    /// A machine that was never switched on.
+    pub fn new_machine(&self, name: &str) -> Result<Installation> {
+        Installation::new(&self.place(name), &self.image("disk.img"))
+    }
+
+    /// Where the belongings of one of this scenario's machines lie.
+    fn place(&self, name: &str) -> PathBuf {
+        self.record.join(format!("{name}-machine"))
+    }
+
+    /// What the build of product `trial` made.
+    pub fn trial(&self) -> Result<&Path> {
+        let directory = self.places.trial.as_deref();
+        directory.context("no --trial: the product with the hostile services was not built")
+    }
+
+    /// A copy of the machine that has had its first boot, with the later release `trial`.
+    pub fn trial_machine(&self, name: &str) -> Result<Installation> {
+        let machine = self.own_copy(name)?;
+        machine.install_release(self.trial()?)?;
+        Ok(machine)
+    }
+
+    /// Has the rescue machine do `task`, a bash script, with `suspect` as its third disk;
+    /// gives the words of its lines that begin with `result: `. With `board` it is that
+    /// machine's TPM and firmware, else new ones.
+    pub fn rescue(
+        &self,
+        name: &str,
+        task: &str,
+        suspect: &Disk,
+        board: Option<&Installation>,
+    ) -> Result<Vec<String>> {
+        let rescue = self.places.rescue.as_deref();
+        let rescue = rescue.context("no --rescue: the rescue machine's disk was not made")?;
+        let mut machine = self.machine(name);
+        if let Some(board) = board {
+            machine = board.board_of(machine);
+        }
+        let disks = std::slice::from_ref(suspect);
+        let output = rescue::run(machine, rescue, task, disks, RESCUE)
+            .with_context(|| format!("in the rescue machine ({name})"))?;
+        let results = output
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("result: "));
+        Ok(results.map(str::to_owned).collect())
+    }
+
+    /// The disk as shipped, on which no state is made yet.
     pub fn shipped_disk(&self) -> Disk {
         Disk::Image(self.image("disk.img"))
     }
 
     /// A copy of the shipped disk, for an attacker to change.
+    /// No state is made on it yet: for attacks that end the boot before.
     pub fn copy_disk(&self, name: &str) -> Result<DiskCopy> {
         fs::create_dir_all(&self.record)?;
         DiskCopy::new(
@@ -127,8 +227,7 @@ impl Bench {
 
     /// The root hash that the build printed.
     pub fn root_hash(&self) -> Result<RootHash> {
-        let text = String::from_utf8(read(&self.image("core.roothash"))?)?;
-        text.trim().parse().context("core.roothash is no root hash")
+        installation::root_hash(&self.places.images)
     }
 
     /// The areas of the Core, from the signed command line.

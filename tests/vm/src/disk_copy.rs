@@ -31,6 +31,11 @@ impl DiskCopy {
     /// Copies `image` to `path`.
     pub fn new(image: &Path, path: &Path) -> Result<Self> {
         sparse_copy(image, path)?;
+        Self::open(path)
+    }
+
+    /// Takes a disk in hand that is nobody else's at the moment.
+    pub fn open(path: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -163,6 +168,11 @@ impl DiskCopy {
         })
     }
 
+    /// Removes everything from the boot partition.
+    pub fn empty_boot_partition(&self) -> Result<()> {
+        self.with_esp(|root| remove_all(root))
+    }
+
     /// Writes a file of the boot partition, with the directories above it.
     pub fn write_boot_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
         self.with_esp(|root| {
@@ -196,6 +206,23 @@ impl DiskCopy {
             anyhow::bail!("there is no kernel bundle in EFI/Linux")
         })
     }
+}
+
+fn remove_all(directory: &EspRoot<'_>) -> Result<()> {
+    let entries: Vec<_> = directory.iter().collect::<io::Result<_>>()?;
+    for entry in entries {
+        let name = entry.file_name();
+        if name == "." || name == ".." {
+            continue;
+        }
+        if entry.is_dir() {
+            remove_all(&entry.to_dir())?;
+        }
+        directory
+            .remove(&name)
+            .with_context(|| format!("cannot remove {name} from the boot partition"))?;
+    }
+    Ok(())
 }
 
 type EspRoot<'system> = fatfs::Dir<'system, Window>;

@@ -41,6 +41,12 @@ struct Arguments {
     /// What the step of the attacker's materials made
     #[arg(long, required_unless_present = "list")]
     materials: Option<PathBuf>,
+    /// What the build of the later release with hostile services made: out/trial
+    #[arg(long)]
+    trial: Option<PathBuf>,
+    /// The rescue machine's disk
+    #[arg(long)]
+    rescue: Option<PathBuf>,
     /// The owner's keys, of which only certificates are read
     #[arg(long, required_unless_present = "list")]
     keys: Option<PathBuf>,
@@ -110,6 +116,8 @@ fn work(arguments: Arguments) -> Result<ExitCode> {
         places: Places {
             images,
             materials,
+            trial: arguments.trial,
+            rescue: arguments.rescue,
             keys,
             fuzzers: arguments.fuzzers,
             reports,

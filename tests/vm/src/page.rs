@@ -1,8 +1,10 @@
 //! The status page as a person reads it.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use bastide_boot::RootHash;
-use bastide_vm::signs::{NO_PAGE, PAGE, PAGE_KEYS};
+use bastide_vm::signs::{DEGRADED, NO_PAGE, PAGE, PAGE_KEYS, PANIC};
 use bastide_vm::{Console, Machine};
 
 use crate::bench::PATIENCE;
@@ -17,13 +19,30 @@ impl Page {
     /// Waits for the page to say that the machine is ready, then has it drawn anew to
     /// read it whole. A refusal or a panic ends the wait.
     pub fn wait(console: &Console) -> Result<Self> {
-        console.expect_any(&[PAGE], NO_PAGE, PATIENCE)?;
+        Self::wait_within(console, PATIENCE)
+    }
+
+    /// The same, with as much patience as a first boot needs.
+    pub fn wait_within(console: &Console, patience: Duration) -> Result<Self> {
+        console.expect_any(&[PAGE], NO_PAGE, patience)?;
+        Self::read(console)
+    }
+
+    /// The page as it is now, of a machine that shows one and is ready or degraded.
+    pub fn read(console: &Console) -> Result<Self> {
         console.forget();
         // The page draws only what changed, unless it is asked to refresh.
         console.send(" ")?;
-        let page = console.expect_any(&[PAGE], NO_PAGE, PATIENCE)?.text;
-        let rest = console.expect_any(&[PAGE_KEYS], NO_PAGE, PATIENCE)?.text;
+        // A drawing may be under way; a whole one begins before the state is named.
+        let settled = [PAGE, DEGRADED];
+        let page = console.expect_any(&settled, &[PANIC], PATIENCE)?.text;
+        let rest = console.expect_any(&[PAGE_KEYS], &[PANIC], PATIENCE)?.text;
         Ok(Self { text: page + &rest })
+    }
+
+    /// All of it.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The line that speaks about `subject`.
@@ -62,4 +81,16 @@ pub fn expect_up(machine: &Machine, root_hash: &RootHash) -> Result<Page> {
         page.text
     );
     Ok(page)
+}
+
+/// Powers the machine off at its console, so that everything is written and closed.
+pub fn power_off(machine: &mut Machine) -> Result<()> {
+    let console = machine.console();
+    console.forget();
+    console.send("p")?;
+    console.expect("y: yes", PATIENCE)?;
+    console.send("y")?;
+    let status = machine.wait_off(PATIENCE)?;
+    ensure!(status.success(), "QEMU did not end well: {status}");
+    Ok(())
 }

@@ -5,14 +5,15 @@ use std::io::Write;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use bastide_vm::Accelerator;
 
-use crate::bench::{Bench, Places};
+use crate::bench::{Bench, PROVISIONED, Places};
+use crate::provisioned::Shared;
 use crate::scenario::Scenario;
 
 /// How to run.
@@ -43,12 +44,13 @@ pub struct Tally {
 pub fn run(scenarios: &[Scenario], plan: &Plan) -> Result<Tally> {
     let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
+    let shared = Arc::new(Shared::default());
     thread::scope(|scope| -> Result<()> {
         let workers: Vec<_> = (0..plan.jobs.clamp(1, scenarios.len().max(1)))
             .map(|_| {
                 scope.spawn(|| -> Result<()> {
                     while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let held = one(scenario, plan)?;
+                        let held = one(scenario, plan, &shared)?;
                         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                         if held {
                             tally.passed += 1;
@@ -67,15 +69,20 @@ pub fn run(scenarios: &[Scenario], plan: &Plan) -> Result<Tally> {
         }
         Ok(())
     })?;
-    Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if tally.failed == 0 {
+        clear(&plan.places.reports.join(PROVISIONED))?;
+    }
+    Ok(tally)
 }
 
-fn one(scenario: &Scenario, plan: &Plan) -> Result<bool> {
+fn one(scenario: &Scenario, plan: &Plan, shared: &Arc<Shared>) -> Result<bool> {
     let record = plan.places.reports.join(scenario.name);
     clear(&record)?;
     let bench = Bench::new(
         &plan.places,
         plan.accelerator,
+        Arc::clone(shared),
         record.clone(),
         plan.campaign,
         plan.seed,

@@ -1,23 +1,25 @@
 //! `./bastide bench`: figures beside their aims. It prints and judges nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use bastide_recipe::Engine;
-use bastide_sign::{KeyDirectory, steps};
-use bastide_vm::{
-    Accelerator, BootTimes, Configuration, Disk, Firmware, Machine, Milestone, peer, signs,
-};
+use bastide_vm::{Accelerator, BootTimes, Configuration, Disk, Machine, Milestone, signs};
 use serde_json::Value;
 
 use crate::build::{self, Options};
 use crate::context::Context;
 use crate::host;
 use crate::publish;
+use crate::rescue;
 use crate::run::Accel;
+
+mod log;
+mod machine;
+mod memory;
+mod state;
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -40,12 +42,38 @@ enum What {
         #[arg(long, value_enum, default_value = "auto")]
         accel: Accel,
     },
+    /// Authenticated encryption of the state: the choices there are, side by side
+    State {
+        #[command(flatten)]
+        on: On,
+    },
+    /// Lines that the log takes in, beside a sealed journal
+    Log {
+        #[command(flatten)]
+        on: On,
+    },
+    /// Memory of the idle Core
+    Memory {
+        #[command(flatten)]
+        on: On,
+    },
     /// Build times, memory, sizes
     Build {
         /// The product that is built
         #[arg(long, default_value = "demo")]
         product: String,
     },
+}
+
+/// What is measured, and how it runs.
+#[derive(clap::Args)]
+struct On {
+    /// The product whose kernel or Core is measured
+    #[arg(long, default_value = "demo")]
+    product: String,
+    /// How QEMU runs
+    #[arg(long, value_enum, default_value = "auto")]
+    accel: Accel,
 }
 
 /// Measures.
@@ -59,6 +87,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
             product,
             accel,
         } => boot(context, product, (*runs).max(1), accel.choose()?)?,
+        What::State { on } => state::measure(context, &on.product, on.accel.choose()?)?,
+        What::Log { on } => log::measure(context, &on.product, on.accel.choose()?)?,
+        What::Memory { on } => memory::measure(context, &on.product, on.accel.choose()?)?,
         What::Build { product } => measure_build(context, product)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -71,6 +102,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 struct System {
     name: &'static str,
     machine: Configuration,
+    /// How it goes off, so that it can be switched on again.
+    keeps: bool,
     /// What shows that it is ready.
     ready: &'static str,
     /// Its first process, as the console shows it.
@@ -89,25 +122,21 @@ fn boot(
     let built = build::build_product(context, product, &options)?.directory;
     let assets = build::assets(context, false)?;
     let engine = build::engine(context, &assets, &options);
-    let peer_disk = peer_disk(&engine, context, &built)?;
-    let firmware = Firmware {
-        code: built.join("OVMF_CODE.fd"),
-        variables: built.join("OVMF_VARS.fd"),
-    };
-    let machine = |disk: PathBuf| {
-        Configuration::new("bench", firmware.clone(), accelerator).disk(Disk::Image(disk))
-    };
+    let peer_disk = rescue::peer_disk(&engine, context, &built)?;
+    let peer = machine::bare(&built, accelerator).disk(Disk::Image(peer_disk));
     let mut systems = [
         System {
             name: "Bastide",
-            machine: machine(built.join("disk.img")),
+            machine: machine::provisioned(context, &built, accelerator)?,
+            keeps: true,
             ready: signs::PAGE,
             first_process: Milestone::Initramfs,
             times: Vec::new(),
         },
         System {
             name: "Debian + systemd",
-            machine: machine(peer_disk),
+            machine: peer,
+            keeps: false,
             ready: signs::LOGIN,
             first_process: Milestone::Init,
             times: Vec::new(),
@@ -117,29 +146,19 @@ fn boot(
     for round in 1..=runs {
         for system in &mut systems {
             eprintln!("boot {round} of {runs}: {}", system.name);
-            let running = Machine::start(&system.machine)?;
+            let mut running = Machine::start(&system.machine)?;
             let console = running.console();
             console
                 .expect_any(&[system.ready], signs::NO_PAGE, PATIENCE)
                 .with_context(|| format!("booting {}", system.name))?;
             system.times.push(running.boot_times());
+            if system.keeps {
+                machine::power_off(&mut running)?;
+            }
         }
     }
     print_boot(&systems, accelerator, runs);
     Ok(())
-}
-
-/// The peer's disk, signed with the same keys as ours.
-fn peer_disk(engine: &Engine, context: &Context, built: &Path) -> anyhow::Result<PathBuf> {
-    let keys = KeyDirectory::open(&context.keys)?;
-    let root = engine.run(&peer::root())?;
-    let unsigned = engine.run(&peer::bundle(&built.join("bastide.efi")))?;
-    let sign =
-        |name: &str, file: &str| engine.run(&steps::boot_binary(&keys, name, &unsigned, file));
-    let bundle = sign("peer-bundle-signed", "bundle.efi")?;
-    let boot_loader = sign("peer-boot-loader-signed", "boot-loader.efi")?;
-    let disk = engine.run(&peer::disk(&root, &bundle, &boot_loader))?;
-    Ok(disk.directory.join("disk.img"))
 }
 
 fn print_boot(systems: &[System; 2], accelerator: Accelerator, runs: usize) {
@@ -198,6 +217,24 @@ fn print_boot(systems: &[System; 2], accelerator: Accelerator, runs: usize) {
         &|system, times| times.between(system.first_process, Milestone::Ready),
         "aim: ratio at most 0.15",
     );
+    line(
+        "  first process to state opened",
+        &|_, times| times.between(Milestone::Initramfs, Milestone::StateOpened),
+        "",
+    );
+    line(
+        "kernel to state opened",
+        &|_, times| times.between(Milestone::Kernel, Milestone::StateOpened),
+        "",
+    );
+    line(
+        "kernel to ready",
+        &|_, times| times.between(Milestone::Kernel, Milestone::Ready),
+        "",
+    );
+    if let Some(last) = systems[0].times.last() {
+        println!("\nour last boot, step by step:\n{last}");
+    }
     println!(
         "first process: the initramfs here, systemd's welcome there (it has no initramfs); \
          ready: the status page, the login prompt"

@@ -53,11 +53,18 @@ pub const RUN: &[Need] = &[
 ];
 
 /// What the tests need beside.
-pub const TEST: &[Need] = &[need(
-    "gpg",
-    "gnupg",
-    "signs the small archive on which fetching is tried",
-)];
+pub const TEST: &[Need] = &[
+    need(
+        "gpg",
+        "gnupg",
+        "signs the small archive on which fetching is tried",
+    ),
+    need(
+        "zbarimg",
+        "zbar-tools",
+        "reads the recovery key's QR code off the screen",
+    ),
+];
 
 /// What shows how two artefacts differ.
 pub const DIFFERENCES: &[Need] = &[need(

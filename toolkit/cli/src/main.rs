@@ -21,6 +21,7 @@ mod keys;
 mod manual;
 mod publish;
 mod reproduce;
+mod rescue;
 mod run;
 mod test;
 mod tools;

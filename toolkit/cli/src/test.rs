@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::fuzz;
 use crate::host;
 use crate::publish;
+use crate::rescue;
 use crate::run::Accel;
 use crate::tools::cargo;
 
@@ -63,6 +64,9 @@ impl Arguments {
     }
 }
 
+/// The product for the test bench.
+const TRIAL: &str = "trial";
+
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
@@ -99,6 +103,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
     }
     let built = build::build_product(context, &arguments.product, &options)?;
     let materials = materials(context, &built.directory, &options)?;
+    let more = (!arguments.quick)
+        .then(|| more_machines(context, &built.directory, &options))
+        .transpose()?;
 
     let fuzzers = arguments
         .fuzzes()
@@ -114,6 +121,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
         "--reports",
         context.out.join("reports").display().to_string(),
     );
+    if let Some((trial, rescue)) = more {
+        option("--trial", trial.display().to_string());
+        option("--rescue", rescue.display().to_string());
+    }
     if let Some(fuzzers) = fuzzers {
         option("--fuzzers", fuzzers.display().to_string());
     }
@@ -195,6 +206,19 @@ fn materials(context: &Context, built: &Path, options: &Options) -> anyhow::Resu
         &geometry,
     );
     Ok(engine.run(&step)?.directory)
+}
+
+/// A later release with hostile services in it, and the disk of the rescue machine.
+fn more_machines(
+    context: &Context,
+    built: &Path,
+    options: &Options,
+) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let trial = build::build_product(context, TRIAL, options)?.directory;
+    let assets = build::assets(context, options.locked)?;
+    let engine = build::engine(context, &assets, options);
+    let rescue = rescue::rescue_disk(&engine, context, built)?;
+    Ok((trial, rescue))
 }
 
 /// Runs the program of the scenarios.

@@ -158,6 +158,9 @@ fn service_file(tree: &Path, name: &str) -> Result<PathBuf, Error> {
         let folder = Path::new("core").join(entry.file_name());
         candidates.push(folder.join("services").join(name).join("service.toml"));
     }
+    // The product for the test bench has services that are no part of the Core.
+    let hostile = Path::new("tests/vm/hostile/services").join(name);
+    candidates.push(hostile.join("service.toml"));
     candidates
         .into_iter()
         .find(|file| tree.join(file).is_file())

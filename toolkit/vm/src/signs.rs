@@ -28,4 +28,37 @@ pub const PANIC: &str = "Kernel panic";
 pub const KERNEL_RUNS: &[&str] = &["EFI stub: ", "Linux version ", "bastide: "];
 
 /// Texts that say that no page will come.
-pub const NO_PAGE: &[&str] = &[REFUSED, NOTHING_BOOTS, PANIC, DEGRADED];
+pub const NO_PAGE: &[&str] = &[REFUSED, NOTHING_BOOTS, PANIC, DEGRADED, RECOVERY_PROMPT];
+
+/// The initramfs makes the state, as at a first boot.
+pub const PROVISIONING: &str = "bastide: state: provisioning";
+
+/// The recovery key follows, in groups of four joined by `-`.
+pub const RECOVERY_KEY: &str = "bastide: state: recovery key ";
+
+/// The TPM gave the key, and the state is open.
+pub const OPENED_BY_TPM: &str = "bastide: state: opened by the TPM";
+
+/// The TPM does not give the key; the reason follows, in parentheses.
+pub const TPM_REFUSES: &str = "bastide: state: the TPM refuses";
+
+/// The question for the recovery key; the number of the try follows.
+pub const RECOVERY_PROMPT: &str = "Recovery key (try ";
+
+/// The recovery key was right, and the state is open.
+pub const OPENED_BY_RECOVERY: &str = "bastide: state: opened by the recovery key";
+
+/// The question whether the TPM shall give the key to this machine as it is now.
+pub const SEAL_PROMPT: &str = "Seal to this machine again? [y/N]";
+
+/// From the next boot on the TPM gives the key again.
+pub const SEALED_AGAIN: &str = "bastide: state: sealed again";
+
+/// The start of the refusal to go on without the state.
+pub const STATE_REFUSED: &str = "bastide: refused: state";
+
+/// How many wrong recovery keys a boot takes.
+pub const RECOVERY_TRIES: u32 = 5;
+
+/// Texts that prove that a state was opened, whoever's it is.
+pub const OPENED: &[&str] = &["bastide: state: opened", PAGE];

@@ -17,6 +17,8 @@ pub enum Milestone {
     Kernel,
     /// The initramfs runs.
     Initramfs,
+    /// The encrypted state is open.
+    StateOpened,
     /// The Core is verified and about to be entered.
     EnteringCore,
     /// PID 1 runs.
@@ -28,12 +30,13 @@ pub enum Milestone {
 }
 
 impl Milestone {
-    /// All of them, in order of time.
-    pub const ALL: [Self; 8] = [
+    /// All of them, in the usual order of time.
+    pub const ALL: [Self; 9] = [
         Self::Firmware,
         Self::BootLoader,
         Self::Kernel,
         Self::Initramfs,
+        Self::StateOpened,
         Self::EnteringCore,
         Self::Init,
         Self::StatusPage,
@@ -47,6 +50,7 @@ impl Milestone {
             Self::BootLoader => &["BdsDxe: starting"],
             Self::Kernel => &["EFI stub: ", "Linux version "],
             Self::Initramfs => &["bastide: initramfs started"],
+            Self::StateOpened => &[signs::OPENED_BY_TPM, signs::OPENED_BY_RECOVERY],
             Self::EnteringCore => &[signs::ENTERING_CORE],
             Self::Init => &["bastide: init started", "Welcome to Debian"],
             Self::StatusPage => &[signs::PAGE],
@@ -62,6 +66,7 @@ impl fmt::Display for Milestone {
             Self::BootLoader => "boot loader started",
             Self::Kernel => "kernel entered",
             Self::Initramfs => "initramfs started",
+            Self::StateOpened => "state opened",
             Self::EnteringCore => "Core verified, entering it",
             Self::Init => "PID 1 started",
             Self::StatusPage => "status page",
@@ -93,6 +98,7 @@ impl BootTimes {
                 times.push((milestone, at));
             }
         }
+        times.sort_by_key(|(_, at)| *at);
         Self(times)
     }
 

@@ -22,6 +22,12 @@ foreign_sign /out/unsigned-boot-loader.efi /out/foreign-boot-loader.efi
 # The firmware's store before anybody's key is enrolled: Secure Boot is off.
 cp /usr/share/OVMF/OVMF_VARS_4M.fd /out/keyless-variables.fd
 
+# The firmware's store as somebody else would fill it: Secure Boot on, his keys.
+somebody=5a5a5a5a-0000-4000-8000-000000000000
+virt-fw-vars --input /usr/share/OVMF/OVMF_VARS_4M.fd --output /out/foreign-variables.fd \
+    --set-pk "$somebody" foreign.crt --add-kek "$somebody" foreign.crt \
+    --add-db "$somebody" foreign.crt --sb
+
 # An add-on that would lengthen the command line, signed by nobody.
 ukify build --stub=/usr/lib/systemd/boot/efi/addonx64.efi.stub \
     --cmdline="init=/bin/sh" --output=/out/unsigned-addon.efi

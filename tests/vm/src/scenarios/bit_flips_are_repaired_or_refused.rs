@@ -32,9 +32,10 @@ fn run(bench: &Bench) -> Result<()> {
     let end = Instant::now() + bench.campaign;
     let mut seed = bench.seed;
     loop {
-        let disk = bench.copy_disk("flipped")?;
+        let owned = bench.own_copy("flipped")?;
+        let disk = owned.open_disk()?;
         let flips = flip(bench, &disk, &mut Random::new(seed), &mut report)?;
-        let machine = start(&bench.machine("machine").disk(disk.disk()))?;
+        let machine = start(&owned.inhabit(bench.machine("machine")))?;
         let ends = [&[PAGE], REFUSALS].concat();
         let seen = machine.console().expect_any(&ends, &[], PATIENCE);
         let outcome = match seen {
@@ -67,8 +68,8 @@ fn run(bench: &Bench) -> Result<()> {
         }
     }
     report.write(bench.reports())?;
-    // A last word that the bench itself is sound: the shipped disk still comes up.
-    let machine = start(&bench.machine("shipped").disk(bench.shipped_disk()))?;
+    // A last word that the bench itself is sound: the disk as it was still comes up.
+    let machine = start(&bench.provisioned_machine("untouched")?)?;
     expect_up(&machine, &root_hash).map(drop)
 }
 

@@ -31,14 +31,16 @@ fn run(bench: &Bench) -> Result<()> {
     let root_hash = bench.root_hash()?;
     // The initramfs compares the command line with the signed one, so that a status
     // page means that they are the same.
-    let mut shipped = start(&bench.machine("shipped").disk(bench.shipped_disk()))?;
+    let mut shipped = start(&bench.provisioned_machine("shipped")?)?;
     hammer(&mut shipped)?;
     expect_up(&shipped, &root_hash).context("after keys were hammered during boot")?;
     drop(shipped);
 
-    let opened = bench.copy_disk("opened")?;
-    opened.write_boot_file("loader/loader.conf", b"timeout 60\neditor yes\n")?;
-    let machine = start(&bench.machine("opened").disk(opened.disk()))?;
+    let opened = bench.own_copy("opened")?;
+    opened
+        .open_disk()?
+        .write_boot_file("loader/loader.conf", b"timeout 60\neditor yes\n")?;
+    let machine = start(&opened.inhabit(bench.machine("opened")))?;
     let console = machine.console();
     console.expect(MENU, PATIENCE).context("the attacker's menu did not open")?;
     console.send("e")?;
@@ -50,9 +52,9 @@ fn run(bench: &Bench) -> Result<()> {
     expect_up(&machine, &root_hash).context("after the editor was refused")?;
     drop(machine);
 
-    let entry = bench.copy_disk("entry")?;
-    add_entry(&entry, &bench.material("unsigned-addon.efi")?)?;
-    let machine = start(&bench.machine("entry").disk(entry.disk()))?;
+    let entry = bench.own_copy("entry")?;
+    add_entry(&entry.open_disk()?, &bench.material("unsigned-addon.efi")?)?;
+    let machine = start(&entry.inhabit(bench.machine("entry")))?;
     expect_up(&machine, &root_hash).context("with the attacker's boot entry and add-ons")?;
     Ok(())
 }

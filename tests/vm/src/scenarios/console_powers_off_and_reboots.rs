@@ -26,7 +26,7 @@ const HARMLESS: &[(&str, &str, &str)] = &[
 
 fn run(bench: &Bench) -> Result<()> {
     let root_hash = bench.root_hash()?;
-    let mut machine = start(&bench.machine("machine").disk(bench.shipped_disk()))?;
+    let mut machine = start(&bench.provisioned_machine("machine")?)?;
     expect_up(&machine, &root_hash)?;
     let console = machine.console();
 

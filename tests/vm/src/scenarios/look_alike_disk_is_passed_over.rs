@@ -1,5 +1,6 @@
 //! A second disk that is the shipped one in everything but its Core: same partition
-//! identities, same boot loader, a Core with the attacker's PID 1.
+//! identities, same boot loader, a Core with the attacker's PID 1, and a state of its own to be
+//! made.
 
 use anyhow::{Result, ensure};
 
@@ -19,9 +20,12 @@ fn run(bench: &Bench) -> Result<()> {
     let look_alike = bench.copy_disk("look-alike")?;
     look_alike.overwrite_partition("core-a", &bench.material_path("other-core.img"))?;
 
-    let second = bench
-        .machine("look-alike-second")
-        .disk(bench.shipped_disk())
+    let owned = bench
+        .provisioned()?
+        .installation
+        .lend(&bench.record().join("machine"))?;
+    let second = owned
+        .inhabit(bench.machine("look-alike-second"))
         .disk(look_alike.disk());
     let machine = start(&second)?;
     expect_up(&machine, &root_hash)?;
@@ -29,10 +33,10 @@ fn run(bench: &Bench) -> Result<()> {
     ensure!(shown.contains("verified on vda2"), "the Core does not come from vda2");
     drop(machine);
 
-    let first = bench
-        .machine("look-alike-first")
+    let first = owned
+        .board_of(bench.machine("look-alike-first"))
         .disk(look_alike.disk())
-        .disk(bench.shipped_disk());
+        .disk(owned.disk());
     let machine = start(&first)?;
     expect_up(&machine, &root_hash)?;
     let shown = machine.console().text();

@@ -15,7 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 fn run(bench: &Bench) -> Result<()> {
-    let machine = start(&bench.machine("machine").disk(bench.shipped_disk()))?;
+    let machine = start(&bench.provisioned_machine("machine")?)?;
     let page = expect_up(&machine, &bench.root_hash()?)?;
 
     let instrumented = page.line("instrumented")?;
@@ -30,10 +30,10 @@ fn run(bench: &Bench) -> Result<()> {
     let lockdown = page.line("kernel ")?;
     ensure!(lockdown.contains("confidentiality"), "the kernel is not locked down: {lockdown}");
     page.line("tpm")?;
-    let expected = crate::measurement::pcr11(&crate::bench::read(&bench.image("bastide.efi"))?)?;
+    let expected = crate::measurement::running_pcr11(&crate::bench::read(&bench.image("bastide.efi"))?)?;
     ensure!(
         page.shows_digits(&hex::encode(expected)),
-        "PCR 11 is not the measurement of the kernel bundle, {}",
+        "PCR 11 is not the measurement of the kernel bundle and of the initramfs's two words, {}",
         hex::encode(expected)
     );
     Ok(())

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use bastide_vm::{Disk, sparse_copy};
 
 use crate::bench::{Bench, start};
 use crate::page::expect_up;
@@ -25,16 +24,13 @@ const CUTS: u32 = 3;
 
 fn run(bench: &Bench) -> Result<()> {
     let root_hash = bench.root_hash()?;
-    std::fs::create_dir_all(bench.record())?;
-    let disk = bench.record().join("disk.img");
-    sparse_copy(&bench.image("disk.img"), &disk)?;
+    let owned = bench.own_copy("machine")?;
     let mut report = Report::new("power cuts during boot", bench.seed);
     let mut random = Random::new(bench.seed);
     let mut longest = Duration::from_secs(30);
     let end = Instant::now() + bench.campaign;
     loop {
-        let mut machine = bench.machine("machine").disk(Disk::Own(disk.clone()));
-        machine.state = Some(bench.record().join("state"));
+        let machine = owned.inhabit(bench.machine("machine"));
         for _ in 0..CUTS {
             let mut running = start(&machine)?;
             let after = random.below(u64::try_from(longest.as_millis())?);

@@ -7,6 +7,7 @@ use super::command_line_cannot_be_edited::add_entry;
 use super::replaced_boot_loader_is_refused::PLACES;
 use crate::bench::{Bench, expect_initramfs_refusal, start};
 use crate::page::expect_up;
+use crate::recovery::{expect_prompt, open_with};
 use crate::scenario::{Class, Scenario};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -20,12 +21,17 @@ pub const SCENARIO: Scenario = Scenario {
 fn run(bench: &Bench) -> Result<()> {
     let root_hash = bench.root_hash()?;
     for kind in ["unsigned", "foreign"] {
-        let disk = bench.copy_disk(kind)?;
+        let owned = bench.own_copy(kind)?;
+        owned.replace_variables(&bench.material_path("keyless-variables.fd"))?;
+        let disk = owned.open_disk()?;
         disk.write_boot_file(&disk.bundle_path()?, &bench.material(&format!("{kind}-uki.efi"))?)?;
         for place in PLACES {
             disk.write_boot_file(place, &bench.material(&format!("{kind}-boot-loader.efi"))?)?;
         }
-        let machine = start(&bench.machine_without_secure_boot(kind).disk(disk.disk()))?;
+        let machine = start(&owned.inhabit(bench.machine(kind)))?;
+        // The TPM sees what the firmware does not check.
+        expect_prompt(machine.console()).with_context(|| format!("with the {kind} boot chain"))?;
+        open_with(machine.console(), &bench.recovery_key()?, false)?;
         let page = expect_up(&machine, &root_hash).with_context(|| format!("with the {kind} boot chain"))?;
         let line = page.line("secure boot")?;
         ensure!(!line.contains(" on"), "the status page claims Secure Boot: {line}");

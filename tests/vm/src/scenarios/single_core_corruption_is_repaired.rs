@@ -23,7 +23,8 @@ fn run(bench: &Bench) -> Result<()> {
 }
 
 fn repaired(bench: &Bench, name: &str) -> Result<()> {
-    let disk = bench.copy_disk(name)?;
+    let owned = bench.own_copy(name)?;
+    let disk = owned.open_disk()?;
     let core = CoreArea::new(bench, &disk)?;
     let block = *core.init_blocks()?.first().context("PID 1 has no blocks")?;
     core.invert_block(match name {
@@ -31,7 +32,7 @@ fn repaired(bench: &Bench, name: &str) -> Result<()> {
         _ => core.leaf_hash_block(block),
     })?;
 
-    let machine = start(&bench.machine(name).disk(disk.disk()))?;
+    let machine = start(&owned.inhabit(bench.machine(name)))?;
     let page = expect_up(&machine, &bench.root_hash()?)?;
     let shown = machine.console().text();
     ensure!(

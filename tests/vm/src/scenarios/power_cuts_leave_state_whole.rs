@@ -1,0 +1,128 @@
+//! The power goes, at random moments of the first boot and of the writing after it; after
+//! each cut standard tools check the file system, and the machine must come up at last.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bastide_vm::signs::{DEGRADED, PAGE, PANIC, RECOVERY_KEY, RECOVERY_PROMPT, REFUSED};
+use bastide_vm::Console;
+
+use crate::bench::{Bench, FIRST_BOOT, start};
+use crate::installation::Installation;
+use crate::page::{Page, power_off};
+use crate::provisioned::is_recovery_key;
+use crate::random::Random;
+use crate::report::Report;
+use crate::scenario::{Class, Scenario};
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "power_cuts_leave_state_whole",
+    claim: "A power cut at any moment of the first boot or of writing leaves a machine that goes on, with a \
+            file system without faults that the TPM still opens.",
+    class: Class::Default,
+    run: |bench| campaign(bench, 4),
+};
+
+/// How long writing goes on before the power is cut, at most.
+const WRITING: u64 = 12_000;
+
+/// Moments of a first boot, from power-on: firmware and boot loader left out.
+const FIRST_BOOT_MOMENTS: (u64, u64) = (6_000, 60_000);
+
+const CHECK: &str = r#"
+device=$(partition state)
+cryptsetup isLuks --type luks2 "$device" || { result not-made; exit 0; }
+if ! open_state "$KEY" 2> log; then result "not-opened $(tr '\n' ' ' < log)"; exit 0; fi
+if ! blkid --probe --match-token TYPE=ext4 /dev/mapper/state > log; then result not-made; exit 0; fi
+e2fsck -E journal_only -y /dev/mapper/state > journal.log || true
+if e2fsck -f -n /dev/mapper/state > log 2>&1; then
+    result clean
+else
+    result "faults $(tail -n 5 log | tr '\n' ' ')"
+fi
+"#;
+
+/// Cuts the power `cuts` times, half of them during the first boot, and checks after each.
+pub fn campaign(bench: &Bench, cuts: u32) -> Result<()> {
+    let mut report = Report::new("power cuts over the state", bench.seed);
+    let mut random = Random::new(bench.seed);
+    let machine = bench.new_machine("machine")?;
+    let mut key = None;
+    let result = (0..cuts).try_for_each(|cut| {
+        let first = cut < cuts.div_ceil(2);
+        one(bench, &machine, first, &mut key, &mut random, &mut report)
+            .with_context(|| format!("cut {} of {cuts}, seed {}", cut + 1, bench.seed))
+    });
+    report.write(bench.reports())?;
+    result
+}
+
+fn one(
+    bench: &Bench,
+    machine: &Installation,
+    first: bool,
+    key: &mut Option<String>,
+    random: &mut Random,
+    report: &mut Report,
+) -> Result<()> {
+    let mut running = start(&machine.inhabit(bench.machine("machine")))?;
+    if first {
+        let (from, to) = FIRST_BOOT_MOMENTS;
+        sleep(Duration::from_millis(from + random.below(to - from)));
+    } else {
+        come_up(running.console(), key)?;
+        sleep(Duration::from_millis(random.below(WRITING)));
+    }
+    note_key(running.console(), key);
+    running.cut_power()?;
+    report.count(if first { "cuts during a first boot" } else { "cuts while writing" });
+
+    // Without the recovery key nobody can look, and nobody had anything to lose.
+    if let Some(known) = key.as_deref() {
+        let task = format!("KEY={known}\n{CHECK}");
+        let found = bench.rescue("check", &task, &machine.disk_to_look_at(), None)?;
+        let verdict = found.last().map(String::as_str).unwrap_or("nothing");
+        report.count(verdict.split(' ').next().unwrap_or_default());
+        // Until the machine has come up once it may begin anew, with another key.
+        ensure!(
+            verdict == "clean" || first,
+            "after a power cut the rescue machine says: {verdict}"
+        );
+    }
+
+    let mut running = start(&machine.inhabit(bench.machine("machine")))?;
+    come_up(running.console(), key).context("at the undisturbed boot after it")?;
+    report.count("undisturbed boots that came up");
+    power_off(&mut running)?;
+    if first {
+        // The next cut shall hit a first boot again.
+        *key = None;
+        machine.begin_anew(&bench.image("disk.img"))?;
+    }
+    Ok(())
+}
+
+/// Waits for the page without a person's help, and keeps the recovery key that is shown.
+fn come_up(console: &Console, key: &mut Option<String>) -> Result<()> {
+    let bad = [REFUSED, PANIC, DEGRADED, RECOVERY_PROMPT];
+    let seen = console.expect_any(&[PAGE, RECOVERY_KEY], &bad, FIRST_BOOT)?;
+    if seen.index == 1 {
+        console.expect("\n", FIRST_BOOT)?;
+        note_key(console, key);
+        console.expect_any(&[PAGE], &bad, FIRST_BOOT)?;
+    }
+    Page::read(console).map(drop)
+}
+
+/// Keeps the recovery key, if the console has shown all of it.
+fn note_key(console: &Console, key: &mut Option<String>) {
+    let text = console.text();
+    let lines = text.lines().rev();
+    let shown = lines
+        .filter_map(|line| Some(line.split_once(RECOVERY_KEY)?.1.trim()))
+        .find(|shown| is_recovery_key(shown));
+    if let Some(shown) = shown {
+        *key = Some(shown.to_owned());
+    }
+}
