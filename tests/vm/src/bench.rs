@@ -143,7 +143,8 @@ impl Bench {
         let directory = self.places.reports.join(PROVISIONED);
         let mut machine = self.machine(PROVISIONED);
         machine.record = None;
-        self.shared.get(&machine, &directory, &self.image("disk.img"))
+        self.shared
+            .get(&machine, &directory, &self.image("disk.img"))
     }
 
     /// That machine's recovery key.

@@ -85,7 +85,10 @@ mod tests {
             hostile: ptrace: SUCCEEDED\nhostile: something else\nhostile: done\n";
         let outcomes = parse(text, "hostile").unwrap();
         assert_eq!(outcomes.len(), 2);
-        assert_eq!(outcomes["write-file"], Outcome::Refused("EACCES".to_owned()));
+        assert_eq!(
+            outcomes["write-file"],
+            Outcome::Refused("EACCES".to_owned())
+        );
         assert_eq!(outcomes["ptrace"], Outcome::Succeeded);
         assert!(parse("hostile: ptrace: refused (SIGS", "hostile").is_err());
     }

@@ -181,7 +181,9 @@ mod tests {
         let copy = first.copy(&place.path().join("copy")).unwrap();
         copy.replace_tpm().unwrap();
         assert!(memory.join("permanent").exists());
-        assert!(matches!(copy.disk(), Disk::Own(path) if path.starts_with(place.path().join("copy"))));
+        assert!(
+            matches!(copy.disk(), Disk::Own(path) if path.starts_with(place.path().join("copy")))
+        );
         let lent = first.lend(&place.path().join("lent")).unwrap();
         assert!(matches!(lent.disk(), Disk::Image(path) if path.ends_with("first/disk.img")));
     }

@@ -32,7 +32,10 @@ pub struct Layout {
 }
 
 fn little(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 impl Layout {
@@ -66,7 +69,11 @@ impl Layout {
     pub fn first_tag(&self) -> u64 {
         // An entry: its sector, the last bytes of each of its sectors, its tag.
         let entry = (8 + 8 * self.block + self.tag).next_multiple_of(8);
-        let mac = if self.flags & FLAG_JOURNAL_MAC == 0 { 0 } else { 8 };
+        let mac = if self.flags & FLAG_JOURNAL_MAC == 0 {
+            0
+        } else {
+            8
+        };
         let entries = (SECTOR - 8 - mac) / entry * JOURNAL_BLOCKS;
         let section = entries * self.block + JOURNAL_BLOCKS;
         (SUPERBLOCK + section * self.journal_sections) * SECTOR

@@ -156,7 +156,13 @@ mod tests {
     #[test]
     fn recovery_keys_are_known_by_their_form() {
         assert!(is_recovery_key(KEY));
-        for wrong in ["", "ABCD", &KEY.to_lowercase(), &KEY.replace('D', "1"), &KEY[5..]] {
+        for wrong in [
+            "",
+            "ABCD",
+            &KEY.to_lowercase(),
+            &KEY.replace('D', "1"),
+            &KEY[5..],
+        ] {
             assert!(!is_recovery_key(wrong), "{wrong}");
         }
         assert!(is_recovery_key(&recovery_key([0x5a; 20])));

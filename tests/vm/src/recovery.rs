@@ -78,7 +78,11 @@ pub fn exhaust(console: &Console, wrong: &str, tries: u32) -> Result<()> {
             "the question is not for try {expected}: {text:?}"
         );
         console.send(&format!("{wrong}\r"))?;
-        let next = if number < tries { RECOVERY_PROMPT } else { STATE_REFUSED };
+        let next = if number < tries {
+            RECOVERY_PROMPT
+        } else {
+            STATE_REFUSED
+        };
         console
             .expect_any(&[next], NOT_WAITING, PATIENCE)
             .with_context(|| format!("after wrong key {number}"))?;

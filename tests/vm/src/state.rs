@@ -90,7 +90,9 @@ impl<'disk> State<'disk> {
     /// A number in the metadata; LUKS2 writes them as text.
     fn number(&self, pointer: &str) -> Result<u64> {
         let metadata = self.metadata()?;
-        let text = metadata.pointer(pointer).and_then(serde_json::Value::as_str);
+        let text = metadata
+            .pointer(pointer)
+            .and_then(serde_json::Value::as_str);
         let text = text.with_context(|| format!("the LUKS2 metadata lacks {pointer}"))?;
         text.parse()
             .with_context(|| format!("{pointer} in the LUKS2 metadata is {text:?}"))

@@ -24,6 +24,8 @@ const ENCRYPT: u8 = 0x40;
 
 const NV_DEFINE_SPACE: u32 = 0x12a;
 const HIERARCHY_CHANGE_AUTH: u32 = 0x129;
+const NV_CHANGE_AUTH: u32 = 0x13b;
+const OBJECT_CHANGE_AUTH: u32 = 0x150;
 const CREATE_PRIMARY: u32 = 0x131;
 const CREATE: u32 = 0x153;
 const UNSEAL: u32 = 0x15e;
@@ -48,22 +50,34 @@ const HANDLES: &[(u32, usize)] = &[
     (0x138, 2), // NV_WriteLock
     (0x139, 1), // DictionaryAttackLockReset
     (0x13a, 1), // DictionaryAttackParameters
-    (0x13b, 2), // NV_ChangeAuth
+    (NV_CHANGE_AUTH, 1),
+    (0x13c, 1), // PCR_Event
     (0x13d, 1), // PCR_Reset
     (0x144, 0), // Startup
     (0x149, 3), // PolicyNV
     (0x14e, 2), // NV_Read
     (0x14f, 2), // NV_ReadLock
+    (OBJECT_CHANGE_AUTH, 2),
     (0x151, 2), // PolicySecret
     (CREATE, 1),
     (0x156, 1), // Import
     (0x157, 1), // Load
+    (0x15c, 1), // SequenceUpdate
     (UNSEAL, 1),
-    (0x173, 1), // ReadPublic
+    (0x167, 0), // LoadExternal
     (0x169, 1), // NV_ReadPublic
+    (0x16a, 1), // PolicyAuthorize
+    (0x16c, 1), // PolicyCommandCode
+    (0x173, 1), // ReadPublic
+    (0x177, 1), // VerifySignature
+    (0x17a, 0), // GetCapability
     (0x17b, 0), // GetRandom
     (0x17e, 0), // PCR_Read
+    (0x17f, 1), // PolicyPCR
+    (0x181, 0), // ReadClock
     (0x182, 1), // PCR_Extend
+    (0x185, 2), // EventSequenceComplete
+    (0x189, 1), // PolicyGetDigest
 ];
 
 /// What was seen on the bus.
@@ -120,8 +134,13 @@ pub fn judge(traffic: &TpmTraffic) -> Result<Verdict> {
     // Whether each session's key is out of reach of a tap.
     let mut sessions: BTreeMap<u32, bool> = BTreeMap::new();
     for (number, exchange) in traffic.exchanges.iter().enumerate() {
-        one(&exchange.command, &exchange.response, &mut sessions, &mut verdict)
-            .with_context(|| format!("TPM command number {}", number + 1))?;
+        one(
+            &exchange.command,
+            &exchange.response,
+            &mut sessions,
+            &mut verdict,
+        )
+        .with_context(|| format!("TPM command number {}", number + 1))?;
     }
     Ok(verdict)
 }
@@ -180,11 +199,14 @@ fn one(
             // A key that the TPM makes itself has neither authorisation nor data.
             let given = reader.sized()?;
             if given != [0, 0, 0, 0] {
-                ensure!(protected(DECRYPT), "a secret went in to be sealed, in clear");
+                ensure!(
+                    protected(DECRYPT),
+                    "a secret went in to be sealed, in clear"
+                );
                 verdict.taken += 1;
             }
         }
-        HIERARCHY_CHANGE_AUTH | NV_DEFINE_SPACE => {
+        HIERARCHY_CHANGE_AUTH | NV_CHANGE_AUTH | OBJECT_CHANGE_AUTH | NV_DEFINE_SPACE => {
             if !reader.sized()?.is_empty() {
                 ensure!(protected(DECRYPT), "a new authorisation went in, in clear");
                 verdict.taken += 1;
@@ -236,7 +258,13 @@ mod tests {
     fn message(tag: u16, code: u32, parts: &[&[u8]]) -> Vec<u8> {
         let body = parts.concat();
         let size = u32::try_from(10 + body.len()).unwrap();
-        [&tag.to_be_bytes()[..], &size.to_be_bytes(), &code.to_be_bytes(), &body].concat()
+        [
+            &tag.to_be_bytes()[..],
+            &size.to_be_bytes(),
+            &code.to_be_bytes(),
+            &body,
+        ]
+        .concat()
     }
 
     fn sized(bytes: &[u8]) -> Vec<u8> {
@@ -296,7 +324,11 @@ mod tests {
 
     fn unseal(attributes: u8) -> (Vec<u8>, Vec<u8>) {
         let object = 0x8000_0000_u32.to_be_bytes();
-        let command = message(SESSIONS, UNSEAL, &[&object, &area(SESSION, attributes, &[3; 32])]);
+        let command = message(
+            SESSIONS,
+            UNSEAL,
+            &[&object, &area(SESSION, attributes, &[3; 32])],
+        );
         (command, message(SESSIONS, 0, &[&[0; 40]]))
     }
 
@@ -324,9 +356,15 @@ mod tests {
                 HIERARCHY_CHANGE_AUTH,
                 &[&owner, area, &sized(&[5; 32])],
             );
-            traffic(&[session(0x8100_0001, &[9; 64]), (command, message(SESSIONS, 0, &[]))])
+            traffic(&[
+                session(0x8100_0001, &[9; 64]),
+                (command, message(SESSIONS, 0, &[])),
+            ])
         };
-        assert_eq!(judge(&change(&area(SESSION, DECRYPT, &[]))).unwrap().taken, 1);
+        assert_eq!(
+            judge(&change(&area(SESSION, DECRYPT, &[]))).unwrap().taken,
+            1
+        );
         assert!(judge(&change(&area(SESSION, 0, &[]))).is_err());
         assert!(judge(&change(&area(PASSWORD, 0, &[]))).is_err());
         assert!(judge(&change(&area(PASSWORD, 0, b"secret"))).is_err());

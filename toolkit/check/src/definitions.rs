@@ -19,7 +19,9 @@ pub fn violations(tree: &Path) -> Result<Vec<String>, Unreadable> {
     let mut found = Vec::new();
     let mut understood = Vec::new();
     let hostile = tree.join("tests/vm/hostile");
-    let programs = directories(&tree.join("core"))?.into_iter().chain([hostile]);
+    let programs = directories(&tree.join("core"))?
+        .into_iter()
+        .chain([hostile]);
     for program in programs {
         let services = directories(&program.join("services"))?;
         for home in services.into_iter().chain([program]) {

@@ -17,8 +17,9 @@ use crate::build::{self, Options};
 use crate::context::Context;
 use crate::host;
 
-/// How long a machine may take to come up, or to go off.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a machine may take to come up, which at the first boot includes making its
+/// state, or to go off.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What QEMU runs with, as people ask for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -45,7 +45,9 @@ impl Reporter {
         let mut heard = io::stdout().write_all(text.as_bytes()).is_ok();
         if let Some(line) = &mut self.line {
             // One write, so that services that report at once do not mix.
-            heard |= line.write_all(text.replace('\n', "\r\n").as_bytes()).is_ok();
+            heard |= line
+                .write_all(text.replace('\n', "\r\n").as_bytes())
+                .is_ok();
         }
         if !heard {
             self.line = None;

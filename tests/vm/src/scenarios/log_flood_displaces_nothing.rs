@@ -15,8 +15,8 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
-/// What a source may keep of that, generously: the lines have 7 MiB, and as records more.
-const SHARE_MIB: u64 = 4;
+/// What a source may keep of that, generously: as records the lines have some 20 MiB.
+const SHARE_MIB: u64 = 8;
 
 /// Counts whose lines the log holds, and how much the flooding source takes.
 const COUNT: &str = r#"

@@ -65,7 +65,7 @@ unseal pcr-11-and-7 -p session:session.ctx
 # The owner's signature, as the owner's own initramfs would use it.
 printf '%s' "$PCR_SIGNATURES" > signatures.json
 printf '%s' "$PCR_KEY" > key.pem
-tpm2_loadexternal -C n -G rsa -u key.pem -c key.ctx -n key.name > log 2>&1 && result key-loaded
+tpm2_loadexternal -C o -G rsa -u key.pem -c key.ctx -n key.name > log 2>&1 && result key-loaded
 authorised() { # what
     jq -c '(.bastide // [])[], (.sha256 // [])[]' signatures.json > approved
     while read -r entry; do

@@ -58,8 +58,11 @@ fn figures(line: &str) -> Option<(&str, f64, f64)> {
     let what = words.next()?;
     let count: f64 = words.next()?.parse().ok()?;
     let milliseconds: f64 = words.next()?.parse().ok()?;
-    (words.next().is_none() && count > 0.0 && milliseconds > 0.0)
-        .then_some((what, count, milliseconds / 1000.0))
+    (words.next().is_none() && count > 0.0 && milliseconds > 0.0).then_some((
+        what,
+        count,
+        milliseconds / 1000.0,
+    ))
 }
 
 #[cfg(test)]
@@ -69,7 +72,13 @@ mod tests {
     #[test]
     fn only_whole_figures_are_taken() {
         assert_eq!(figures("journal 1000 500"), Some(("journal", 1000.0, 0.5)));
-        for other in ["", "journal", "journal 0 500", "journal 1 x", "not measured at all"] {
+        for other in [
+            "",
+            "journal",
+            "journal 0 500",
+            "journal 1 x",
+            "not measured at all",
+        ] {
             assert_eq!(figures(other), None, "{other}");
         }
     }

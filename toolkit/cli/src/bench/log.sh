@@ -28,6 +28,8 @@ RateLimitBurst=0
 ForwardToConsole=no
 CONFIGURATION
     rm -rf /var/log/journal/*/*
+    # Without this it keeps to memory, as before /var is there.
+    touch /run/systemd/journal/flushed
     if [[ $2 == yes ]]; then
         journalctl --setup-keys --force --interval=10s > keys.log 2>&1 ||
             { result "$1 cannot be sealed: $(tail -n 1 keys.log)"; return; }
@@ -48,7 +50,7 @@ CONFIGURATION
     done
     ((stored >= lines)) || result "$1 kept only $stored of $lines lines"
     if [[ $2 == yes ]]; then
-        journalctl --header --quiet | grep -q SEALED || result "$1 is not sealed"
+        journalctl --header --quiet | grep SEALED > sealed || result "$1 is not sealed"
     fi
     kill "$daemon"
     wait "$daemon" || true

@@ -33,7 +33,9 @@ pub fn measure(context: &Context, product: &str, accelerator: Accelerator) -> an
     console.send(" ")?;
     let page = console.expect(signs::PAGE_KEYS, PATIENCE)?.text;
     let lines: Vec<&str> = memory_lines(&page);
-    let first = lines.first().context("the status page does not speak of memory")?;
+    let first = lines
+        .first()
+        .context("the status page does not speak of memory")?;
     println!("{first}    aim: below 64 MiB, page cache left out");
     for line in &lines[1..] {
         println!("{line}");
@@ -58,7 +60,10 @@ mod tests {
     #[test]
     fn only_what_belongs_to_memory_is_shown() {
         let page = "TPM 2.0\nMemory       41 MiB\n  init       3 MiB\nKeys: p power off";
-        assert_eq!(memory_lines(page), ["Memory       41 MiB", "  init       3 MiB"]);
+        assert_eq!(
+            memory_lines(page),
+            ["Memory       41 MiB", "  init       3 MiB"]
+        );
         assert!(memory_lines("TPM 2.0\n").is_empty());
     }
 }

@@ -63,7 +63,10 @@ pub fn measure(context: &Context, product: &str, accelerator: Accelerator) -> an
             row.choice
         );
     }
-    for line in output.lines().filter(|line| line.contains("result: skipped")) {
+    for line in output
+        .lines()
+        .filter(|line| line.contains("result: skipped"))
+    {
         println!("{}", line.trim());
     }
     Ok(())

@@ -89,8 +89,8 @@ pub fn list(path: &str) -> Result<()> {
 pub fn fill_state() -> Result<()> {
     const CHUNK: usize = 1 << 20;
     const FAR_BEYOND: usize = 64;
-    let directory = std::env::var("STATE_DIRECTORY")
-        .unwrap_or_else(|_| "/var/lib/hostile-filler".to_owned());
+    let directory =
+        std::env::var("STATE_DIRECTORY").unwrap_or_else(|_| "/var/lib/hostile-filler".to_owned());
     let path = Path::new(&directory).join("filling");
     let mut file = File::create(&path)?;
     let filled = (0..FAR_BEYOND).try_for_each(|_| file.write_all(&[0xa5; CHUNK]));

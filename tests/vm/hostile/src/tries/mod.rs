@@ -19,8 +19,7 @@ use crate::report::exit_code;
 
 type Try = fn() -> Result<()>;
 
-/// All tries without parameters. One with a parameter has it in its name, after `=`:
-/// see [`find`].
+/// All tries without parameters.
 const TRIES: &[(&str, Try)] = &[
     ("write-core", files::write_core),
     ("write-root", files::write_root),
@@ -63,19 +62,26 @@ pub fn one(name: &str) -> ExitCode {
     exit_code(&find(name))
 }
 
+/// Tries with a parameter: `<name>=<parameter>`.
+const WITH_PARAMETER: &[(&str, fn(&str) -> Result<()>)] = &[
+    ("read", files::read),
+    ("list", files::list),
+    ("write-into", files::write_into),
+    ("open", devices::open),
+    ("open-to-write", devices::open_to_write),
+    ("call", varlink::call),
+];
+
 fn find(name: &str) -> Result<()> {
     if let Some((_, attempt)) = TRIES.iter().find(|(known, _)| *known == name) {
         return attempt();
     }
-    match name.split_once('=') {
-        Some(("read", path)) => files::read(path),
-        Some(("list", path)) => files::list(path),
-        Some(("write-into", path)) => files::write_into(path),
-        Some(("open", path)) => devices::open(path),
-        Some(("open-to-write", path)) => devices::open_to_write(path),
-        Some(("call", method)) => varlink::call(method),
-        _ => bail!("there is no try called {name}"),
+    if let Some((kind, parameter)) = name.split_once('=')
+        && let Some((_, attempt)) = WITH_PARAMETER.iter().find(|(known, _)| *known == kind)
+    {
+        return attempt(parameter);
     }
+    bail!("there is no try called {name}")
 }
 
 #[cfg(test)]
@@ -91,7 +97,6 @@ mod tests {
             "internet-socket".to_owned(),
             "netlink-socket".to_owned(),
             "write-execute-memory".to_owned(),
-            "ptrace-child".to_owned(),
             "see-others".to_owned(),
             "personality".to_owned(),
             "list=/proc".to_owned(),
@@ -107,9 +112,34 @@ mod tests {
     }
 
     #[test]
+    fn the_services_try_what_there_is() {
+        let services = concat!(env!("CARGO_MANIFEST_DIR"), "/services");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(services).unwrap() {
+            let entry = entry.unwrap();
+            let text = std::fs::read_to_string(entry.path().join("service.toml")).unwrap();
+            let definition: toml::Table = text.parse().unwrap();
+            let words = definition["arguments"].as_array().unwrap();
+            let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap()).collect();
+            assert_eq!(words[0], entry.file_name().to_string_lossy());
+            for word in &words[1..] {
+                let kind = word.split_once('=').map_or(*word, |(kind, _)| kind);
+                let plain = TRIES.iter().any(|(name, _)| name == word);
+                let with = WITH_PARAMETER.iter().any(|(name, _)| *name == kind);
+                assert!(plain || with, "{}: {word}", words[0]);
+                seen += 1;
+            }
+        }
+        assert!(seen > 80, "{seen}");
+    }
+
+    #[test]
     fn names_are_unique() {
         for (index, (name, _)) in TRIES.iter().enumerate() {
-            assert!(TRIES[..index].iter().all(|(other, _)| other != name), "{name}");
+            assert!(
+                TRIES[..index].iter().all(|(other, _)| other != name),
+                "{name}"
+            );
         }
     }
 }

@@ -40,7 +40,10 @@ pub fn unseal_policy() -> Result<()> {
     start.extend(NULL.to_be_bytes());
     start.extend(SHA256.to_be_bytes());
     let answer = tpm.command(NO_SESSIONS, 0x176, &start)?;
-    let session = answer.get(..4).context("the session has no handle")?.to_vec();
+    let session = answer
+        .get(..4)
+        .context("the session has no handle")?
+        .to_vec();
 
     let mut policy = session.clone();
     policy.extend(sized(&[])?);
@@ -93,7 +96,12 @@ impl Tpm {
     /// Sends a command and hands out what follows the answer's header.
     fn command(&mut self, tag: u16, code: u32, body: &[u8]) -> Result<Vec<u8>> {
         let size = u32::try_from(10 + body.len())?;
-        let header = [&tag.to_be_bytes()[..], &size.to_be_bytes(), &code.to_be_bytes()].concat();
+        let header = [
+            &tag.to_be_bytes()[..],
+            &size.to_be_bytes(),
+            &code.to_be_bytes(),
+        ]
+        .concat();
         self.0.write_all(&[&header, body].concat())?;
         let mut answer = vec![0; 4096];
         let length = self.0.read(&mut answer)?;
