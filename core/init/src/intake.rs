@@ -208,7 +208,6 @@ mod tests {
         assert!(intake.take("one", 7, "there again"));
         assert_eq!(receive()["message"], "10 lines of services were dropped");
         assert_eq!(receive()["message"], "there again");
-        drop(receive);
         drop((connection, listener));
         std::fs::remove_file(&path).expect("removed");
         assert!(!intake.take("one", 7, "the log is gone"));
