@@ -17,6 +17,7 @@ use bastide_sys::socket::peer;
 use rustix::event::PollFlags;
 
 use crate::answer::{Answer, denied};
+use crate::descriptors::never_wait;
 use crate::disk::Disk;
 use crate::jobs::{Job, Progress};
 use crate::settings::SECOND;
@@ -74,9 +75,7 @@ impl Bus {
     /// When it cannot be prepared.
     pub fn new(listener: OwnedFd) -> Result<Self> {
         let listener = UnixListener::from(listener);
-        listener
-            .set_nonblocking(true)
-            .context("cannot prepare the Varlink socket")?;
+        never_wait(&listener).context("cannot prepare the Varlink socket")?;
         Ok(Self {
             listener,
             connections: BTreeMap::new(),
@@ -154,7 +153,7 @@ impl Bus {
             let of_user = self.connections.values().filter(same).count();
             if of_user >= CONNECTIONS_OF_USER
                 || self.connections.len() >= CONNECTIONS
-                || stream.set_nonblocking(true).is_err()
+                || never_wait(&stream).is_err()
             {
                 continue;
             }

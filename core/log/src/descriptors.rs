@@ -1,9 +1,10 @@
 //! What PID 1 passes: sockets and devices, by name (sd_listen_fds(3)).
 
 use std::env;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 /// The descriptors.
 #[derive(Debug, Default)]
@@ -20,6 +21,16 @@ pub struct Descriptors {
     pub audit: Option<OwnedFd>,
     /// Listens for those who ask.
     pub bus: Option<OwnedFd>,
+}
+
+/// Makes a descriptor one that nobody waits for. By fcntl(2): the standard library uses
+/// ioctl(2), which the log is not granted.
+///
+/// # Errors
+/// What the kernel says.
+pub fn never_wait(descriptor: impl AsFd) -> rustix::io::Result<()> {
+    let flags = fcntl_getfl(&descriptor)?;
+    fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)
 }
 
 impl Descriptors {

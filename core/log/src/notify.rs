@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram;
 
 use anyhow::{Context, Result};
 
+use crate::descriptors::never_wait;
 use crate::settings::SECOND;
 
 /// The way to PID 1, if it asked for one.
@@ -32,9 +33,7 @@ impl Notifier {
             .connect(&path)
             .with_context(|| format!("cannot reach {}", path.display()))?;
         // PID 1 reads when it can; we never wait for it.
-        socket
-            .set_nonblocking(true)
-            .context("cannot prepare the socket")?;
+        never_wait(&socket).context("cannot prepare the socket")?;
         let watchdog = match env::var("WATCHDOG_USEC") {
             Ok(text) => Some(text.parse::<u64>().context("WATCHDOG_USEC is no number")?),
             Err(_) => None,
