@@ -97,7 +97,7 @@ impl PcrKey {
             }
             _ => return Err(PcrKeyError::Kind),
         };
-        // One encoding only, so that the fingerprint is the key's.
+        // One encoding only.
         let canonical = key.to_der().map_err(|_| PcrKeyError::Malformed)?;
         if canonical != der {
             return Err(PcrKeyError::Malformed);
@@ -105,7 +105,8 @@ impl PcrKey {
         Ok(Self {
             kind,
             public_area,
-            fingerprint: Digest::of(&[der]),
+            // systemd hashes `i2d_PublicKey`: what is inside of the bit string.
+            fingerprint: Digest::of(&[bits]),
         })
     }
 
@@ -127,7 +128,8 @@ impl PcrKey {
         Name::of_public_area(&self.public_area)
     }
 
-    /// SHA-256 of its DER encoding: `pkfp` in `.pcrsig`.
+    /// SHA-256 of the bare key (PKCS #1 in DER, or the point), without what says which
+    /// kind it is: `pkfp` in `.pcrsig`.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         self.fingerprint

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! systemd's tools use `sha256` and pass over `bastide`. In both, `pkfp` is the SHA-256
-//! of the key's DER, `pol` the policy's digest, `sig` the signature over its bytes.
+//! of the bare key, `pol` the policy's digest, `sig` the signature over its bytes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -49,7 +49,7 @@ pub enum SignatureFileError {
 /// A policy with the PCR key's signature, which nobody has checked yet: the TPM does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovedPolicy {
-    /// SHA-256 of the key that signed, in DER.
+    /// Whose signature it is: [`crate::PcrKey::fingerprint`].
     pub key: Digest,
     /// The policy's digest: [`crate::approved_policy`].
     pub policy: Digest,
