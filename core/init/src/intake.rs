@@ -8,33 +8,15 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use bastide_config::service::{Service, SocketKind};
+use bastide_log_format::{intake::Output, name::StreamName};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
 };
-use rustix::time::{ClockId, clock_gettime};
-use serde::Serialize;
-
-use crate::supervisor::Level;
 
 /// The service, and its socket, that lines are for.
 pub const SERVICE: &str = "log";
 const SOCKET: &str = "intake";
-
-/// One line as the log takes it.
-#[derive(Debug, Serialize)]
-struct Line<'line> {
-    /// The service that wrote it.
-    service: &'line str,
-    /// Its main process, in PID 1's numbers; 0 when it is gone.
-    pid: u32,
-    /// syslog's number, 0 (the world ends) to 7 (of interest to developers only).
-    priority: u8,
-    /// The line itself.
-    message: &'line str,
-    /// When PID 1 read it, in microseconds of `CLOCK_BOOTTIME`.
-    boottime_us: u64,
-}
 
 /// The way to the log.
 #[derive(Debug, Default)]
@@ -62,10 +44,10 @@ impl Intake {
     }
 
     /// Hands a line on. `false`: there is nobody to take it, or not any more.
-    pub fn take(&mut self, service: &str, pid: u32, line: &str) -> bool {
+    pub fn take(&mut self, service: &str, uid: u32, pid: Option<u32>, line: &str) -> bool {
         if self.dropped > 0 {
-            let lost = format!("{} lines of services were dropped", self.dropped);
-            match self.send("init", 1, Level::Warning as u8, &lost) {
+            let lost = format!("<4>{} lines of services were dropped", self.dropped);
+            match self.send("init", 0, Some(1), &lost) {
                 Sent::Taken => self.dropped = 0,
                 Sent::NoRoom => {
                     self.dropped = self.dropped.saturating_add(1);
@@ -74,8 +56,7 @@ impl Intake {
                 Sent::Nobody => return false,
             }
         }
-        let (priority, message) = priority(line);
-        match self.send(service, pid, priority, message) {
+        match self.send(service, uid, pid, line) {
             Sent::Taken => true,
             Sent::NoRoom => {
                 self.dropped = self.dropped.saturating_add(1);
@@ -85,15 +66,18 @@ impl Intake {
         }
     }
 
-    fn send(&mut self, service: &str, pid: u32, priority: u8, message: &str) -> Sent {
-        let line = Line {
-            service,
-            pid,
-            priority,
-            message,
-            boottime_us: boot_time(),
+    fn send(&mut self, service: &str, uid: u32, pid: Option<u32>, line: &str) -> Sent {
+        let Ok(service) = StreamName::new(service) else {
+            return Sent::Nobody;
         };
-        let Ok(packet) = serde_json::to_vec(&line) else {
+        let output = Output {
+            service,
+            uid,
+            pid,
+            line: line.to_owned(),
+            cut: false,
+        };
+        let Ok(packet) = serde_json::to_vec(&output) else {
             return Sent::Nobody;
         };
         // A connection of the service's last run tells so once; then a new one is tried.
@@ -128,36 +112,11 @@ enum Sent {
     Nobody,
 }
 
-/// A line may say how much it matters, as in sd-daemon(3): `<3>it is broken`.
-fn priority(line: &str) -> (u8, &str) {
-    match line.as_bytes() {
-        [b'<', digit @ b'0'..=b'7', b'>', ..] => (digit - b'0', line.get(3..).unwrap_or_default()),
-        _ => (Level::Info as u8, line),
-    }
-}
-
-fn boot_time() -> u64 {
-    let time = clock_gettime(ClockId::Boottime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
-    seconds
-        .saturating_mul(1_000_000)
-        .saturating_add(nanoseconds / 1000)
-}
-
 #[cfg(test)]
 mod tests {
     use rustix::net::{RecvFlags, accept, bind, listen, recv};
 
     use super::*;
-
-    #[test]
-    fn lines_say_how_much_they_matter() {
-        assert_eq!(priority("<3>broken"), (3, "broken"));
-        for plain in ["plain", "<8>no", "<3 no", "", "<é"] {
-            assert_eq!(priority(plain), (6, plain));
-        }
-    }
 
     #[test]
     fn lines_are_taken_dropped_and_counted() {
@@ -167,7 +126,7 @@ mod tests {
             place: Some(path.clone()),
             ..Intake::default()
         };
-        assert!(!intake.take("one", 7, "nobody listens yet"));
+        assert!(!intake.take("one", 502, Some(7), "nobody listens yet"));
 
         let listener = socket_with(
             AddressFamily::UNIX,
@@ -178,7 +137,7 @@ mod tests {
         .expect("a socket");
         bind(&listener, &SocketAddrUnix::new(&path).expect("short")).expect("bound");
         listen(&listener, 8).expect("listens");
-        assert!(intake.take("one", 7, "<4>\"quoted\" line"));
+        assert!(intake.take("one", 502, Some(7), "<4>\"quoted\" line"));
         let connection = accept(&listener).expect("connected");
         let mut bytes = [0; 4096];
         let mut receive = || {
@@ -189,27 +148,26 @@ mod tests {
         let line = receive();
         assert_eq!(line["service"], "one");
         assert_eq!(line["pid"], 7);
-        assert_eq!(line["priority"], 4);
-        assert_eq!(line["message"], "\"quoted\" line");
-        assert!(line["boottime_us"].as_u64().is_some_and(|time| time > 0));
+        assert_eq!(line["uid"], 502);
+        assert_eq!(line["line"], "<4>\"quoted\" line");
 
         // Nobody reads: PID 1 does not wait, and counts.
         let mut sent = 0_u64;
         while intake.dropped == 0 {
-            assert!(intake.take("one", 7, &"x".repeat(800)));
+            assert!(intake.take("one", 502, Some(7), &"x".repeat(800)));
             sent += 1;
         }
         for _ in 0..9 {
-            assert!(intake.take("one", 7, "lost too"));
+            assert!(intake.take("one", 502, Some(7), "lost too"));
         }
         for _ in 1..sent {
             receive();
         }
-        assert!(intake.take("one", 7, "there again"));
-        assert_eq!(receive()["message"], "10 lines of services were dropped");
-        assert_eq!(receive()["message"], "there again");
+        assert!(intake.take("one", 502, Some(7), "there again"));
+        assert_eq!(receive()["line"], "<4>10 lines of services were dropped");
+        assert_eq!(receive()["line"], "there again");
         drop((connection, listener));
         std::fs::remove_file(&path).expect("removed");
-        assert!(!intake.take("one", 7, "the log is gone"));
+        assert!(!intake.take("one", 502, Some(7), "the log is gone"));
     }
 }

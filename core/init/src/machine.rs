@@ -304,11 +304,15 @@ impl Machine {
             outputs.remove(index);
         }
         let name = self.supervisor.name(id);
-        let pid = self.supervisor.pid(id).unwrap_or(0);
+        let pid = self.supervisor.pid(id);
+        let uid = self
+            .supervisor
+            .definition(id)
+            .map_or(0, |service| service.user.uid());
         // The log's own lines would come back to it for ever.
         let by_intake = name != intake::SERVICE && self.supervisor.is_ready(intake::SERVICE);
         for line in lines {
-            if !(by_intake && self.intake.take(name, pid, &line)) {
+            if !(by_intake && self.intake.take(name, uid, pid, &line)) {
                 say(Level::Notice, &format!("{name}: {line}"));
             }
         }

@@ -59,6 +59,22 @@ pub const TEST: &[Need] = &[
         "gnupg",
         "signs the small archive on which fetching is tried",
     ),
+    need("swtpm", "swtpm", "is the TPM that base/tpm is tried on"),
+    need(
+        "tpm2_policypcr",
+        "tpm2-tools",
+        "judges what base/tpm computes",
+    ),
+    need(
+        "cryptsetup",
+        "cryptsetup-bin",
+        "judges the LUKS2 headers that we write",
+    ),
+    need(
+        "mke2fs",
+        "e2fsprogs",
+        "judges the file system that state begins as",
+    ),
     need(
         "zbarimg",
         "zbar-tools",

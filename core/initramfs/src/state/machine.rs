@@ -196,6 +196,10 @@ impl Machine {
             &Auth::from_secret(&secret.derive(Label::Lockout)),
         )?;
         session.ensure_nv(&LOG_COUNTER, &owner(secret), &anchor(secret))?;
+        // It starts above every counter that the TPM ever had, which shows only then.
+        if session.nv_state(&LOG_COUNTER)? == NvState::Defined {
+            session.count_log(&anchor(secret))?;
+        }
         Ok(())
     }
 
@@ -208,14 +212,28 @@ impl Machine {
         self.write_record(&owner, Phase::Provisioned, unlocked, release)
     }
 
-    /// Counts this boot and returns its number, which no other boot of this TPM has.
+    /// What the log's counter stands at. Boots raise it, and the log itself.
     ///
     /// # Errors
     /// The counter is absent or another's, or the TPM gives no good answer.
-    pub fn count_boot(&self, secret: &MachineSecret) -> Result<u64> {
+    pub fn boots(&self) -> Result<u64> {
+        Ok(self.session()?.log_count(self.root()?)?)
+    }
+
+    /// Counts this boot, whose number is to be `boot`: no other boot of this TPM has it.
+    ///
+    /// # Errors
+    /// The counter is absent, another's or stands elsewhere, or the TPM gives no good
+    /// answer.
+    pub fn count_boot(&self, secret: &MachineSecret, boot: u64) -> Result<()> {
         let session = self.session()?;
         session.count_log(&anchor(secret))?;
-        Ok(session.log_count(self.root()?)?)
+        let counted = session.log_count(self.root()?)?;
+        ensure!(
+            counted == boot,
+            "the TPM's counter stands at {counted}, not at {boot}"
+        );
+        Ok(())
     }
 
     /// Makes `release` the oldest that may open the state, unless a newer one is.

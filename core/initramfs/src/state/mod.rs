@@ -33,6 +33,7 @@ use bastide_tpm_policy::Release;
 use crate::{console::say, refusal::Refusal, timeline::Timeline};
 pub use consoles::names as console_names;
 use decide::{Decision, decide};
+use handover::LogKeys;
 use machine::Machine;
 use recover::{Chosen, Erase};
 use refuse::Advice;
@@ -182,8 +183,11 @@ fn mount(
 ) -> Result<()> {
     place.mount(unlocked, wanted.target)?;
     fs::create_dir_all(wanted.target.join("lib")).context("cannot make /var/lib")?;
-    let boot = machine.count_boot(&unlocked.secret)?;
-    handover::log_keys(&unlocked.secret, boot)?;
+    let boot = machine.boots()? + 1;
+    let keys = LogKeys::new(&unlocked.secret, boot);
+    keys.certify(wanted.target)?;
+    machine.count_boot(&unlocked.secret, boot)?;
+    keys.leave()?;
     if let Some(healthy) = handover::healthy_release(wanted.target) {
         let own = wanted.command_line.release;
         machine.raise_version(&unlocked.secret, Release::from_number(healthy.min(own)))?;
