@@ -1,4 +1,5 @@
 //! Checks of the tree itself: which room may use which, how dependencies are declared,
+//! whether code asks for no more than its service is granted,
 //! where links lead.
 //!
 //! Trust boundary: reads the checkout only. This never changes a file and never builds anything.
@@ -6,6 +7,7 @@
 
 pub mod arrows;
 pub mod definitions;
+pub mod grants;
 pub mod links;
 pub mod manifest;
 
