@@ -4,7 +4,8 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use bastide_check::{arrows, definitions, links, manifest};
+use bastide_check::{arrows, definitions, grants, links, manifest};
+use bastide_services::exposure;
 
 use crate::book;
 use crate::context::Context;
@@ -14,19 +15,37 @@ use crate::tools::{self, CARGO_DENY};
 #[derive(clap::Args)]
 pub struct Arguments {}
 
+/// What a check found.
+#[derive(Default)]
+struct Outcome {
+    /// What makes it fail.
+    problems: Vec<String>,
+    /// What somebody should look at.
+    warnings: Vec<String>,
+}
+
+impl From<Vec<String>> for Outcome {
+    fn from(problems: Vec<String>) -> Self {
+        Self {
+            problems,
+            ..Self::default()
+        }
+    }
+}
+
 /// Runs every check, prints a line for each, and fails when one did.
 ///
 /// # Errors
 /// When a check cannot be run at all.
 pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode> {
-    let verdict = |mut command: Command| -> anyhow::Result<Vec<String>> {
+    let verdict = |mut command: Command| -> anyhow::Result<Outcome> {
         let status = command.status().context("running cargo")?;
         Ok(match status.success() {
-            true => Vec::new(),
-            false => vec![format!("see above ({status})")],
+            true => Outcome::default(),
+            false => vec![format!("see above ({status})")].into(),
         })
     };
-    type Check<'a> = (&'a str, Box<dyn Fn() -> anyhow::Result<Vec<String>> + 'a>);
+    type Check<'a> = (&'a str, Box<dyn Fn() -> anyhow::Result<Outcome> + 'a>);
     let checks: Vec<Check<'_>> = vec![
         (
             "format",
@@ -55,15 +74,32 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
         ),
         (
             "arrows between rooms",
-            Box::new(|| Ok(arrows::violations(&context.tree)?)),
+            Box::new(|| Ok(arrows::violations(&context.tree)?.into())),
         ),
         (
             "manifests",
-            Box::new(|| Ok(manifest::violations(&context.tree)?)),
+            Box::new(|| Ok(manifest::violations(&context.tree)?.into())),
         ),
         (
             "products, services",
-            Box::new(|| Ok(definitions::violations(&context.tree)?)),
+            Box::new(|| Ok(definitions::violations(&context.tree)?.into())),
+        ),
+        (
+            "grants",
+            Box::new(|| {
+                let found = grants::examine(&context.tree)?;
+                Ok(Outcome {
+                    problems: found.violations,
+                    warnings: found.unused,
+                })
+            }),
+        ),
+        (
+            "exposure table",
+            Box::new(|| {
+                let problem = exposure::violation(&context.tree)?;
+                Ok(Vec::from_iter(problem).into())
+            }),
         ),
         (
             "dependencies, licences",
@@ -75,8 +111,8 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
                     .output()
                     .context("running cargo-deny")?;
                 Ok(match output.status.success() {
-                    true => Vec::new(),
-                    false => vec![String::from_utf8_lossy(&output.stderr).into_owned()],
+                    true => Outcome::default(),
+                    false => vec![String::from_utf8_lossy(&output.stderr).into_owned()].into(),
                 })
             }),
         ),
@@ -97,21 +133,21 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
         ),
         (
             "links in documents",
-            Box::new(|| Ok(links::violations(&context.tree)?)),
+            Box::new(|| Ok(links::violations(&context.tree)?.into())),
         ),
         (
             "book, spelling",
             Box::new(|| match book::make(context) {
-                Ok(_) => Ok(Vec::new()),
+                Ok(_) => Ok(Outcome::default()),
                 // A step that failed has told why already.
-                Err(error) => Ok(vec![format!("{error:#}")]),
+                Err(error) => Ok(vec![format!("{error:#}")].into()),
             }),
         ),
     ];
     let mut failed = 0;
     for (name, check) in &checks {
         let start = Instant::now();
-        let problems = check()?;
+        let Outcome { problems, warnings } = check()?;
         let verdict = if problems.is_empty() { "ok" } else { "FAILED" };
         println!(
             "{name:<24} {verdict:<7} {:>6.1} s",
@@ -119,6 +155,9 @@ pub fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode
         );
         for problem in &problems {
             println!("    {problem}");
+        }
+        for warning in &warnings {
+            println!("    warning: {warning}");
         }
         failed += usize::from(!problems.is_empty());
     }

@@ -15,10 +15,13 @@ mod build;
 mod check;
 mod clean;
 mod context;
+mod exposure;
 mod fuzz;
+mod graph;
 mod host;
 mod keys;
 mod manual;
+mod print;
 mod publish;
 mod reproduce;
 mod rescue;
@@ -72,6 +75,10 @@ enum Command {
     Check(check::Arguments),
     /// Remove what was built (the cache of assets and keys stays unless asked)
     Clean(clean::Arguments),
+    /// Print how exposed each service is, beside the items of `systemd-analyze security`
+    Exposure(exposure::Arguments),
+    /// Show who may call whom and what each service may touch, as text, JSON or a picture
+    Graph(graph::Arguments),
     /// Make the owner's keys, or show their fingerprints
     Keys(keys::Arguments),
     /// Shell completion and man pages
@@ -124,6 +131,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Build(arguments) => build::run(arguments, &context),
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Clean(arguments) => clean::run(arguments, &context),
+        Command::Exposure(arguments) => exposure::run(arguments, &context),
+        Command::Graph(arguments) => graph::run(arguments, &context),
         Command::Keys(arguments) => keys::run(arguments, &context),
         Command::Manual(arguments) => manual::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments, &context),
