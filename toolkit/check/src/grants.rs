@@ -28,6 +28,11 @@ pub use source::Error as SourceError;
 use cover::Granted;
 use source::Root;
 
+/// The crate that reads definitions. Its paths, interfaces and capabilities are the
+/// words that a definition may use: a program that reads definitions asks for none of
+/// them.
+const DEFINITIONS: &str = "bastide_config";
+
 /// Why the grants could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -159,12 +164,16 @@ fn roots(metadata: &Metadata, program: &Path) -> Option<Vec<Root>> {
         if !seen.insert(&package.id) {
             continue;
         }
-        if let Some(library) = package.targets.iter().find(|target| target.is_lib()) {
-            roots.push(Root {
-                name: library.name.replace('-', "_"),
-                file: library.src_path.clone().into_std_path_buf(),
-                is_program: false,
-            });
+        let library = package.targets.iter().find(|target| target.is_lib());
+        if let Some(library) = library {
+            let name = library.name.replace('-', "_");
+            if name != DEFINITIONS {
+                roots.push(Root {
+                    name,
+                    file: library.src_path.clone().into_std_path_buf(),
+                    is_program: false,
+                });
+            }
         }
         for dependency in &package.dependencies {
             let local = dependency.kind == DependencyKind::Normal && dependency.path.is_some();

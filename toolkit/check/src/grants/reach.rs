@@ -79,7 +79,7 @@ impl<'source> Walk<'source> {
             let path = mention.path.iter().map(String::as_str);
             match (found.is_empty(), mention.path.first().map(String::as_str)) {
                 // The last name may be of an item's own: `Type::function`.
-                (false, _) => self.names.extend(path.last()),
+                (false, _) => self.names.extend(mention.path.last().map(String::as_str)),
                 (true, Some("std" | "core" | "alloc")) => {}
                 (true, _) => self.names.extend(path),
             }

@@ -124,7 +124,12 @@ fn findings(grants: &str) -> Findings {
         .unwrap_or_else(|problems| panic!("{problems}"));
     let lamp = Defined { service, file };
     let mut findings = Findings::default();
-    compare(&asked(), &[&lamp], &[lamp.clone()], &mut findings);
+    compare(
+        &asked(),
+        &[&lamp],
+        std::slice::from_ref(&lamp),
+        &mut findings,
+    );
     findings
 }
 

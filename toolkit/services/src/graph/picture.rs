@@ -470,7 +470,10 @@ fn wrapped(text: &str, letters: usize) -> Vec<String> {
         if line.len() >= letters {
             let rest = line.split_off(end(&line));
             lines.push(line.iter().collect::<String>().trim_end().to_owned());
-            line = rest;
+            line = rest
+                .into_iter()
+                .skip_while(|letter| *letter == ' ')
+                .collect();
         }
         if letter != ' ' || !line.is_empty() {
             line.push(letter);
