@@ -9,7 +9,7 @@ use crate::ResponseCode;
 pub enum TpmError {
     /// The machine has no TPM that the kernel knows.
     #[error(
-        "there is no TPM 2.0: neither /dev/tpmrm0 nor /dev/tpm0 exists; switch it on in the firmware's settings"
+        "there is no TPM 2.0: /dev/tpmrm0 does not exist; switch it on in the firmware's settings"
     )]
     Absent,
     /// The device cannot be opened.

@@ -12,8 +12,9 @@ use crate::code::{Code, ResponseCode};
 use crate::command::{Answer, Command};
 use crate::transport::{LARGEST_MESSAGE, Stream, Transport};
 
-/// With the kernel's resource manager, which swaps objects in and out; and without.
-const DEVICES: [&str; 2] = ["/dev/tpmrm0", "/dev/tpm0"];
+/// By way of the kernel's resource manager, which swaps objects in and out and removes
+/// what a process leaves behind.
+const DEVICE: &str = "/dev/tpmrm0";
 
 /// A TPM that is busy is asked again for up to about 10 seconds.
 const MOST_TRIES: u32 = 100;
@@ -26,20 +27,19 @@ pub struct Tpm {
 }
 
 impl Tpm {
-    /// Opens the machine's TPM: `/dev/tpmrm0`, or `/dev/tpm0` where there is no
-    /// resource manager.
+    /// Opens the machine's TPM, by way of the kernel's resource manager.
     ///
     /// # Errors
     /// There is none, or it cannot be opened.
     pub fn open() -> Result<Self, TpmError> {
-        for path in DEVICES {
-            match OpenOptions::new().read(true).write(true).open(path) {
-                Ok(device) => return Ok(Self::over(Stream::new(device))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(TpmError::Open { path, source }),
-            }
+        match OpenOptions::new().read(true).write(true).open(DEVICE) {
+            Ok(device) => Ok(Self::over(Stream::new(device))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(TpmError::Absent),
+            Err(source) => Err(TpmError::Open {
+                path: DEVICE,
+                source,
+            }),
         }
-        Err(TpmError::Absent)
     }
 
     /// A TPM that is reached some other way. It must have been started.

@@ -1,7 +1,7 @@
 //! What the page shows, read where it is true. Each item stands by itself: one that
 //! cannot be read says why, in its own place.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -132,10 +132,13 @@ fn product() -> Result<ProductInfo> {
 }
 
 fn variable(name: VariableName) -> Result<Vec<u8>> {
-    let folder = Path::new(EFIVARFS);
-    let some = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    ensure!(some, "firmware variables cannot be read, or there are none");
-    let file = read(&folder.join(name.to_string()))?;
+    // The page sees only the variables that it shows, not the folder they are in.
+    let path = Path::new(EFIVARFS).join(name.to_string());
+    ensure!(
+        path.exists(),
+        "firmware variables cannot be read, or there are none"
+    );
+    let file = read(&path)?;
     let variable =
         Variable::parse(&file).with_context(|| format!("firmware variable {}", name.name))?;
     Ok(variable.data.to_vec())

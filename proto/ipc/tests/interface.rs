@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bastide_ipc::init::{
     BootStep, Core, LoaderTimes, MachineState, Method, RefusedCandidate, Service, ServiceState,
-    Status, Usage,
+    Status, Usage, Volume,
 };
 use bastide_ipc::{init, log, standard};
 use serde_json::Value;
@@ -56,6 +56,16 @@ fn full_status() -> Status {
             corrected_blocks: 0,
         }),
         core_unavailable: Some("no report".to_owned()),
+        volume: Some(Volume {
+            opened_by: "tpm".to_owned(),
+            device: "vda4".to_owned(),
+            uuid: "0e0e0e0e-0e0e-4e0e-8e0e-0e0e0e0e0e0e".to_owned(),
+            cipher: "aes-xts-random, hmac(sha256)".to_owned(),
+            swap: true,
+            size: Some(1),
+            available: Some(1),
+            read_only: false,
+        }),
         refused: vec![RefusedCandidate {
             device: "vdb2".to_owned(),
             reason: "another root hash".to_owned(),

@@ -62,8 +62,11 @@ pub fn one(name: &str) -> ExitCode {
     exit_code(&find(name))
 }
 
+/// A try with a parameter.
+type WithParameter = fn(&str) -> Result<()>;
+
 /// Tries with a parameter: `<name>=<parameter>`.
-const WITH_PARAMETER: &[(&str, fn(&str) -> Result<()>)] = &[
+const WITH_PARAMETER: &[(&str, WithParameter)] = &[
     ("read", files::read),
     ("list", files::list),
     ("write-into", files::write_into),
