@@ -170,7 +170,7 @@ impl DiskCopy {
 
     /// Removes everything from the boot partition.
     pub fn empty_boot_partition(&self) -> Result<()> {
-        self.with_esp(|root| remove_all(root))
+        self.with_esp(remove_all)
     }
 
     /// Writes a file of the boot partition, with the directories above it.

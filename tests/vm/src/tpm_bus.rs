@@ -206,11 +206,11 @@ fn one(
                 verdict.taken += 1;
             }
         }
-        HIERARCHY_CHANGE_AUTH | NV_CHANGE_AUTH | OBJECT_CHANGE_AUTH | NV_DEFINE_SPACE => {
-            if !reader.sized()?.is_empty() {
-                ensure!(protected(DECRYPT), "a new authorisation went in, in clear");
-                verdict.taken += 1;
-            }
+        HIERARCHY_CHANGE_AUTH | NV_CHANGE_AUTH | OBJECT_CHANGE_AUTH | NV_DEFINE_SPACE
+            if !reader.sized()?.is_empty() =>
+        {
+            ensure!(protected(DECRYPT), "a new authorisation went in, in clear");
+            verdict.taken += 1;
         }
         _ => {}
     }
