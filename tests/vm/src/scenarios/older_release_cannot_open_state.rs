@@ -14,7 +14,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "older_release_cannot_open_state",
     claim: "A later release that the owner signed opens the state without anything being sealed again; from \
             then on an older one, with valid signatures, does not.",
-    class: Class::Default,
+    class: Class::Long,
     run,
 };
 

@@ -20,7 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "power_cuts_leave_state_whole",
     claim: "A power cut at any moment of the first boot or of writing leaves a machine that goes on, with a \
             file system without faults that the TPM still opens.",
-    class: Class::Default,
+    class: Class::Long,
     run: |bench| campaign(bench, 4),
 };
 
