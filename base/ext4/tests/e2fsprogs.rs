@@ -1,5 +1,6 @@
 //! The build's template, judged by e2fsprogs on every way that it takes: written with
 //! an identity, grown by resize2fs and, where this machine can, by its kernel.
+#![forbid(unsafe_code)]
 
 use std::{
     fs::{self, File},

@@ -1,5 +1,6 @@
 //! cryptsetup judges: what we write it opens, what it writes we open. On image files,
 //! so without the kernel's part.
+#![forbid(unsafe_code)]
 
 use std::{
     fs::{self, File},

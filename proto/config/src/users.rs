@@ -31,7 +31,6 @@ const ALLOCATION: &[(u32, &str)] = &[
     (985, "hostile-filler"),
     (986, "hostile-flood"),
     (987, "hostile-unsealer"),
-    (988, "hostile-auditor"),
 ];
 
 /// A user of the Core.

@@ -1,4 +1,5 @@
 //! Headers that cryptsetup wrote, that we write, and that somebody bent.
+#![forbid(unsafe_code)]
 
 use std::io;
 

@@ -24,8 +24,9 @@ pub fn allowed(from: &str, to: &str) -> bool {
     let room = |folder: &str| folder.split('/').next().unwrap_or_default().to_owned();
     match room(from).as_str() {
         "proto" | "fleet" => room(to) == "proto",
-        "base" => room(to) == "base",
-        "core" | "cage" | "desktop" | "installer" => matches!(room(to).as_str(), "base" | "proto"),
+        "base" | "core" | "cage" | "desktop" | "installer" => {
+            matches!(room(to).as_str(), "base" | "proto")
+        }
         "toolkit" => matches!(room(to).as_str(), "base" | "proto" | "toolkit"),
         "tests" => to == "toolkit/vm" || room(to) == "proto",
         "fuzz" => matches!(room(to).as_str(), "base" | "proto"),
