@@ -6,8 +6,8 @@
 //! system was given of its own, and closes the TPM's policy behind itself.
 //!
 //! How a power cut is survived: what is on the disk and what is in the TPM change in an
-//! order in which every prefix is a state that [`decide`] knows how to go on from. The
-//! order is in [`provision`].
+//! order in which every prefix is a state that [`mod@decide`] knows how to go on from. The
+//! order is in [`mod@provision`].
 
 mod code;
 mod consoles;
