@@ -1,6 +1,7 @@
 //! The file systems that the Core runs with, besides its own.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -27,6 +28,7 @@ pub fn all() -> Result<()> {
     if !Path::new(DEVICES).join("null").exists() {
         mount_virtual(Virtual::Devices, Path::new(DEVICES))?;
     }
+    let root = fs::metadata("/").context("cannot look at /")?.dev();
     for (what, target, magic) in [
         (Virtual::Processes, "/proc", PROC_MAGIC),
         (Virtual::Kernel, "/sys", SYSFS_MAGIC),
@@ -39,7 +41,8 @@ pub fn all() -> Result<()> {
         let target = Path::new(target);
         let found =
             statfs(target).with_context(|| format!("cannot look at {}", target.display()))?;
-        if found.f_type != magic {
+        // A directory of the root is no mount, whatever the root's file system.
+        if found.f_type != magic || fs::metadata(target)?.dev() == root {
             mount_virtual(what, target)?;
         }
     }

@@ -780,10 +780,10 @@ why = "takes lines from others"
             "log: datagram: early",
             "service log ended: exit status 7; starting it again",
             "log: datagram: late",
-            r#"log: took {"service":"talker","pid":"#,
+            r#"log: took {"service":"talker","uid":501,"pid":"#,
         ],
     );
-    position(&log, r#""priority":4,"message":"line 8","boottime_us":"#);
+    position(&log, r#""line":"<4>line 8""#);
     assert!(!log.contains("talker: <4>line 8"), "{log}");
     position(&log, "state directories are without limits");
 }
