@@ -1,4 +1,4 @@
-//! The directories that services keep across boots: /var/lib/<service>.
+//! The directories that services keep across boots: `/var/lib/<service>`.
 //!
 //! Each belongs to its service's user, and nobody else sees it. On the state volume,
 //! an ext4 file system, it is a project of its own whose size is limited, so that one

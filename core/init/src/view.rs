@@ -16,7 +16,7 @@ const PROGRAMS: &str = "/usr";
 /// Where the dynamic loader looks for itself and for libraries.
 const LIBRARIES: [&str; 2] = ["/lib", "/lib64"];
 
-/// The most a service may put into /tmp and into /run/<service>, in KiB. It counts
+/// The most a service may put into /tmp and into `/run/<service>`, in KiB. It counts
 /// as the service's memory.
 const TEMPORARY_KIB: u32 = 16 * 1024;
 const RUNTIME_KIB: u32 = 4 * 1024;

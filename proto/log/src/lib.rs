@@ -8,7 +8,7 @@
 //!
 //! # On disk
 //! A folder per [stream](name::StreamName), which is one source's log, and one more,
-//! the [ledger](ledger). Files are named `<boot, 10 digits>-<part, 6 digits>.log`,
+//! the [ledger]. Files are named `<boot, 10 digits>-<part, 6 digits>.log`,
 //! parts counting on across boots. A line is
 //! `<hash> <json>[ <signature>]`, where `hash` is SHA-256 of the hash before it and
 //! the JSON text, and `signature` is Ed25519's over the domain, the stream's name and
