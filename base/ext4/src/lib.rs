@@ -2,7 +2,7 @@
 //!
 //! The Core has no mke2fs. The build makes a small file system once (64 MiB, one block
 //! group) and keeps the blocks that are not zero; [`Template::write`] puts them on the
-//! prepared device with an identity of its own, [`grow`] lets the kernel enlarge it to
+//! prepared device with an identity of its own, [`grow()`] lets the kernel enlarge it to
 //! the device once it is mounted. The device must read as zeros before.
 //!
 //! Templates come in the signed kernel bundle; they are read with bounds all the same.

@@ -29,7 +29,7 @@ pub struct PathGrant {
     pub why: Why,
 }
 
-/// A directory that a service keeps across boots: /var/lib/<service>.
+/// A directory that a service keeps across boots: `/var/lib/<service>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// The most it may hold, in MiB.
