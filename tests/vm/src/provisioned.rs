@@ -94,6 +94,8 @@ fn provision(machine: Configuration, directory: &Path, image: &Path) -> Result<P
         pictures.push(picture);
         thread::sleep(BETWEEN_LOOKS);
     }
+    // As a person who has written it down.
+    running.console().send("\r")?;
     Page::wait_within(running.console(), FIRST_BOOT)?;
     let traffic = running.tpm_traffic()?;
     let console = running.console().text();

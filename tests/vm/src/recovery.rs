@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bastide_vm::Console;
 use bastide_vm::signs::{
-    OPENED, OPENED_BY_RECOVERY, OPENED_BY_TPM, PAGE, PROVISIONING, RECOVERY_PROMPT, REFUSED,
-    SEAL_PROMPT, SEALED_AGAIN, STATE_REFUSED, TPM_REFUSES,
+    NOT_SEALED, OPENED, OPENED_BY_RECOVERY, OPENED_BY_TPM, PAGE, PROVISIONING, RECOVERY_PROMPT,
+    REFUSED, SEAL_PROMPT, SEALED_AGAIN, STATE_REFUSED, TPM_REFUSES,
 };
 
 use crate::bench::PATIENCE;
@@ -59,10 +59,13 @@ pub fn open_with(console: &Console, key: &str, seal: bool) -> Result<()> {
     console
         .expect_any(&[OPENED_BY_RECOVERY], &unwanted, PATIENCE)
         .context("the recovery key did not open the state")?;
-    console.expect_any(&[SEAL_PROMPT], &[REFUSED, PAGE], PATIENCE)?;
-    console.send(if seal { "y\r" } else { "n\r" })?;
-    if seal {
-        console.expect_any(&[SEALED_AGAIN], &[REFUSED, PAGE], PATIENCE)?;
+    // Where sealing would not hold what it promises, it is not offered.
+    let seen = console.expect_any(&[SEAL_PROMPT, NOT_SEALED], &[REFUSED, PAGE], PATIENCE)?;
+    ensure!(!seal || seen.index == 0, "sealing again is not offered");
+    if seen.index == 0 {
+        console.send(if seal { "y\r" } else { "n\r" })?;
+        let answer = [[NOT_SEALED], [SEALED_AGAIN]][usize::from(seal)];
+        console.expect_any(&answer, &[REFUSED, PAGE], PATIENCE)?;
     }
     Ok(())
 }

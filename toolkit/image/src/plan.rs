@@ -103,7 +103,7 @@ pub(crate) fn contents(
     let mut programs = BTreeSet::from(["init".to_owned()]);
     let mut services = Vec::new();
     for name in &product.services {
-        let file = service_file(tree, name.as_str())?;
+        let file = service_file(tree, &product.lineage, name.as_str())?;
         let service = Service::parse(name.clone(), &file, &read(&tree.join(&file))?)?;
         let program = service
             .program
@@ -147,11 +147,16 @@ pub(crate) fn contents(
     })
 }
 
-/// The definition of a service, relative to the tree: beside the program of the same
-/// name, or with others of the program that it shares.
-fn service_file(tree: &Path, name: &str) -> Result<PathBuf, Error> {
-    let beside = Path::new("core").join(name).join("service.toml");
-    let mut candidates = vec![beside];
+/// The definition of a service, relative to the tree: the product's own (the nearest
+/// along its lineage), else beside the program of the same name, or with others of the
+/// program that it shares.
+fn service_file(tree: &Path, lineage: &[String], name: &str) -> Result<PathBuf, Error> {
+    let own = lineage.iter().rev().map(|product| {
+        let services = Path::new("products").join(product).join("services");
+        services.join(name).join("service.toml")
+    });
+    let mut candidates: Vec<PathBuf> = own.collect();
+    candidates.push(Path::new("core").join(name).join("service.toml"));
     let core = tree.join("core");
     for entry in fs::read_dir(&core).map_err(Error::file("look into", &core))? {
         let entry = entry.map_err(Error::file("look into", &core))?;
@@ -221,8 +226,25 @@ mod tests {
     }
 
     #[test]
+    fn the_trials_log_differs_from_the_cores_in_whom_it_lets_in_alone() {
+        let tree = tree();
+        let lineage = ["demo", "trial"].map(str::to_owned);
+        let file = service_file(&tree, &lineage, "log").expect("defined");
+        assert!(file.starts_with("products/trial"), "{}", file.display());
+        let read = |file: &Path| -> toml::Table {
+            let text = fs::read_to_string(tree.join(file)).expect("readable");
+            let mut table: toml::Table = text.parse().expect("TOML");
+            assert!(table.remove("serves").is_some());
+            table
+        };
+        assert_eq!(read(&file), read(Path::new("core/log/service.toml")));
+        let file = service_file(&tree, &lineage[..1], "log").expect("defined");
+        assert!(file.starts_with("core"), "{}", file.display());
+    }
+
+    #[test]
     fn a_service_without_definition_is_named() {
-        let error = service_file(&tree(), "no-such-service").expect_err("absent");
+        let error = service_file(&tree(), &[], "no-such-service").expect_err("absent");
         assert!(
             error
                 .to_string()

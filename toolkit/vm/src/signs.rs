@@ -51,6 +51,9 @@ pub const OPENED_BY_RECOVERY: &str = "bastide: state: opened by the recovery key
 /// The question whether the TPM shall give the key to this machine as it is now.
 pub const SEAL_PROMPT: &str = "Seal to this machine again? [y/N]";
 
+/// The TPM will not give the key at the next boot either; the reason follows.
+pub const NOT_SEALED: &str = "bastide: state: not sealed";
+
 /// From the next boot on the TPM gives the key again.
 pub const SEALED_AGAIN: &str = "bastide: state: sealed again";
 

@@ -53,11 +53,8 @@ fn run(bench: &Bench) -> Result<()> {
     expect_opened_by_tpm(running.console())?;
     running.console().expect_any(&[PAGE, DEGRADED], &[REFUSED, PANIC], PATIENCE)?;
     let page = Page::read(running.console())?;
-    let line = page.line("full").context("the page does not say that the state is full")?;
-    ensure!(
-        line.to_lowercase().contains("state") || line.to_lowercase().contains("volume"),
-        "the page does not say what is full: {line}"
-    );
+    let line = page.line("disk ")?;
+    ensure!(line.contains("FULL"), "the page does not say that the state is full: {line}");
     power_off(&mut running)?;
 
     let task = format!("KEY={key}\n{LOGGED}");
