@@ -29,6 +29,8 @@ pub struct Places {
     pub images: PathBuf,
     /// What the step of `bastide_vm::hostile` made.
     pub materials: PathBuf,
+    /// What the build of product `later` made: the same, as a later release.
+    pub later: Option<PathBuf>,
     /// What the build of product `trial` made: a later release, signed by the same owner,
     /// with hostile services in it.
     pub trial: Option<PathBuf>,
@@ -171,6 +173,12 @@ impl Bench {
     /// Where the belongings of one of this scenario's machines lie.
     fn place(&self, name: &str) -> PathBuf {
         self.record.join(format!("{name}-machine"))
+    }
+
+    /// What the build of product `later` made.
+    pub fn later(&self) -> Result<&Path> {
+        let directory = self.places.later.as_deref();
+        directory.context("no --later: the later release was not built")
     }
 
     /// What the build of product `trial` made.

@@ -41,6 +41,9 @@ struct Arguments {
     /// What the step of the attacker's materials made
     #[arg(long, required_unless_present = "list")]
     materials: Option<PathBuf>,
+    /// What the build of the later release made: out/later
+    #[arg(long)]
+    later: Option<PathBuf>,
     /// What the build of the later release with hostile services made: out/trial
     #[arg(long)]
     trial: Option<PathBuf>,
@@ -116,6 +119,7 @@ fn work(arguments: Arguments) -> Result<ExitCode> {
         places: Places {
             images,
             materials,
+            later: arguments.later,
             trial: arguments.trial,
             rescue: arguments.rescue,
             keys,

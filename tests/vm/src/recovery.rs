@@ -1,6 +1,7 @@
 //! The initramfs's questions, answered as a person at the console would.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bastide_vm::Console;
@@ -25,13 +26,22 @@ pub fn expect_opened_by_tpm(console: &Console) -> Result<()> {
 /// it said why.
 pub fn expect_prompt(console: &Console) -> Result<String> {
     let unwanted = [NOT_WAITING, &[REFUSED]].concat();
-    console
-        .expect_any(&[TPM_REFUSES], &unwanted, PATIENCE)
-        .context("the TPM did not refuse")?;
-    let why = console
-        .expect_any(&[RECOVERY_PROMPT], &unwanted, PATIENCE)?
-        .text;
-    Ok(why.lines().next().unwrap_or_default().trim().to_owned())
+    console.expect_any(&[RECOVERY_PROMPT], &unwanted, PATIENCE)?;
+    // The kernel's log, through which the reason comes, may be behind the question.
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = console.text();
+        let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+        if let Some((_, why)) = complete.split_once(TPM_REFUSES) {
+            return Ok(why.lines().next().unwrap_or_default().trim().to_owned());
+        }
+        ensure!(
+            Instant::now() < end,
+            "no word of why the TPM refuses:\n{}",
+            console.tail()
+        );
+        sleep(Duration::from_millis(100));
+    }
 }
 
 /// Waits until the machine either asks for the recovery key or refuses to go on; anything

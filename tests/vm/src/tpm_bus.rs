@@ -15,6 +15,7 @@ const SESSIONS: u16 = 0x8002;
 /// TPM_RS_PW: an authorisation in clear.
 const PASSWORD: u32 = 0x4000_0009;
 const RH_NULL: u32 = 0x4000_0007;
+const RH_PLATFORM: u32 = 0x4000_000c;
 const ALG_AES: u16 = 0x0006;
 const ALG_CFB: u16 = 0x0043;
 
@@ -174,7 +175,10 @@ fn one(
     let handles = HANDLES.iter().find(|(known, _)| *known == code);
     let (_, handles) =
         handles.with_context(|| format!("a command with sessions that is not known: {code:#x}"))?;
-    reader.take(handles * 4)?;
+    let handles = reader.take(handles * 4)?;
+    let first = handles
+        .first_chunk()
+        .map(|handle| u32::from_be_bytes(*handle));
     let used = authorisations(&mut reader)?;
     let protected = |attribute: u8| {
         used.iter().any(|session| {
@@ -206,6 +210,9 @@ fn one(
                 verdict.taken += 1;
             }
         }
+        // Firmware gives its own hierarchy a random authorisation and forgets it: so that
+        // nobody has it, not so that anybody keeps it.
+        HIERARCHY_CHANGE_AUTH if first == Some(RH_PLATFORM) => {}
         HIERARCHY_CHANGE_AUTH | NV_CHANGE_AUTH | OBJECT_CHANGE_AUTH | NV_DEFINE_SPACE
             if !reader.sized()?.is_empty() =>
         {

@@ -64,7 +64,9 @@ impl Arguments {
     }
 }
 
-/// The product for the test bench.
+/// The products for the test bench.
+const LATER: &str = "later";
+/// See [`LATER`].
 const TRIAL: &str = "trial";
 
 /// How many tests passed and failed.
@@ -123,9 +125,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
         "--reports",
         context.out.join("reports").display().to_string(),
     );
-    if let Some((trial, rescue)) = more {
-        option("--trial", trial.display().to_string());
-        option("--rescue", rescue.display().to_string());
+    for (name, path) in more.into_iter().flatten() {
+        option(name, path.display().to_string());
     }
     if let Some(fuzzers) = fuzzers {
         option("--fuzzers", fuzzers.display().to_string());
@@ -210,17 +211,18 @@ fn materials(context: &Context, built: &Path, options: &Options) -> anyhow::Resu
     Ok(engine.run(&step)?.directory)
 }
 
-/// A later release with hostile services in it, and the disk of the rescue machine.
+/// A later release, one with hostile services in it, and the disk of the rescue machine.
 fn more_machines(
     context: &Context,
     built: &Path,
     options: &Options,
-) -> anyhow::Result<(PathBuf, PathBuf)> {
+) -> anyhow::Result<[(&'static str, PathBuf); 3]> {
+    let later = build::build_product(context, LATER, options)?.directory;
     let trial = build::build_product(context, TRIAL, options)?.directory;
     let assets = build::assets(context, options.locked)?;
     let engine = build::engine(context, &assets, options);
     let rescue = rescue::rescue_disk(&engine, context, built)?;
-    Ok((trial, rescue))
+    Ok([("--later", later), ("--trial", trial), ("--rescue", rescue)])
 }
 
 /// Runs the program of the scenarios.

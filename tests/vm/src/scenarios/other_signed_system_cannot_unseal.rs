@@ -16,7 +16,8 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
-/// The sealed secret in the volume's tokens is 108 bytes, then public and private part.
+/// The sealed secret in the volume's tokens is in hexadecimal: 108 bytes, then public and
+/// private part.
 const ATTACK: &str = r#"
 export TPM2TOOLS_TCTI=device:/dev/tpmrm0
 for number in 7 11; do
@@ -27,9 +28,8 @@ tpm2_nvread 0x01b05701 > record 2> log && result record "$(stat -c %s record)"
 cryptsetup luksDump --dump-json-metadata "$(partition state)" > metadata
 jq -r '.tokens | .. | strings' metadata > strings
 while read -r text; do
-    if printf %s "$text" | base64 -d > blob 2> log && [[ $(head -c 7 blob | tr -d '\0') == bastide ]]; then
-        cp blob sealed
-    fi
+    printf %s "$text" | xxd -r -p > blob
+    if [[ $(head -c 7 blob | tr -d '\0') == bastide ]]; then cp blob sealed; fi
 done < strings
 [[ -e sealed ]] || { result no-sealed-secret; exit 0; }
 tail -c +109 sealed > parts
