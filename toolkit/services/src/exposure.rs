@@ -6,6 +6,7 @@
 //! weights, both roundings up, from 0.0 to 10.0. The items are answered for what PID 1
 //! applies, which is not always what systemd would do to the same end.
 
+mod bounding_set;
 mod items;
 mod page;
 mod reach;

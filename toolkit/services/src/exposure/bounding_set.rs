@@ -1,0 +1,160 @@
+//! systemd's items about the capability bounding set.
+
+/// The item's name, systemd's weight, the capabilities, what a service with one of them may do.
+pub(super) const BOUNDING_SET: [(&str, u64, &[&str], &str); 25] = [
+    (
+        "CapabilityBoundingSet=~CAP_SYS_ADMIN",
+        1500,
+        &["CAP_SYS_ADMIN"],
+        "administer",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SET(UID|GID|PCAP)",
+        1500,
+        &["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"],
+        "become somebody else",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_PTRACE",
+        1500,
+        &["CAP_SYS_PTRACE"],
+        "debug others",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_TIME",
+        1000,
+        &["CAP_SYS_TIME"],
+        "set the clock",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_NET_ADMIN",
+        1000,
+        &["CAP_NET_ADMIN"],
+        "configure the network of its namespace",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_RAWIO",
+        1000,
+        &["CAP_SYS_RAWIO"],
+        "do raw input and output",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_MODULE",
+        1000,
+        &["CAP_SYS_MODULE"],
+        "load kernel modules",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_AUDIT_*",
+        500,
+        &["CAP_AUDIT_CONTROL", "CAP_AUDIT_READ", "CAP_AUDIT_WRITE"],
+        "use the audit subsystem",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYSLOG",
+        500,
+        &["CAP_SYSLOG"],
+        "use the kernel's log",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_(NICE|RESOURCE)",
+        500,
+        &["CAP_SYS_NICE", "CAP_SYS_RESOURCE"],
+        "raise priorities and limits",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_MKNOD",
+        500,
+        &["CAP_MKNOD"],
+        "make device nodes",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_(CHOWN|FSETID|SETFCAP)",
+        1000,
+        &["CAP_CHOWN", "CAP_FSETID", "CAP_SETFCAP"],
+        "change owners and modes of any file",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_(DAC_*|FOWNER|IPC_OWNER)",
+        1000,
+        &[
+            "CAP_DAC_OVERRIDE",
+            "CAP_DAC_READ_SEARCH",
+            "CAP_FOWNER",
+            "CAP_IPC_OWNER",
+        ],
+        "pass over permissions",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_KILL",
+        500,
+        &["CAP_KILL"],
+        "signal anybody's processes",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_NET_(BIND_SERVICE|BROADCAST|RAW)",
+        500,
+        &["CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_RAW"],
+        "use low ports and raw sockets",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_BOOT",
+        100,
+        &["CAP_SYS_BOOT"],
+        "reboot",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_MAC_*",
+        100,
+        &["CAP_MAC_ADMIN", "CAP_MAC_OVERRIDE"],
+        "change mandatory access control",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_LINUX_IMMUTABLE",
+        75,
+        &["CAP_LINUX_IMMUTABLE"],
+        "mark files immutable",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_IPC_LOCK",
+        50,
+        &["CAP_IPC_LOCK"],
+        "lock memory",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_CHROOT",
+        50,
+        &["CAP_SYS_CHROOT"],
+        "change its root",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_BLOCK_SUSPEND",
+        25,
+        &["CAP_BLOCK_SUSPEND"],
+        "keep the machine awake",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_WAKE_ALARM",
+        25,
+        &["CAP_WAKE_ALARM"],
+        "wake the machine",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_LEASE",
+        25,
+        &["CAP_LEASE"],
+        "lease files",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG",
+        25,
+        &["CAP_SYS_TTY_CONFIG"],
+        "hang terminals up",
+    ),
+    (
+        "CapabilityBoundingSet=~CAP_SYS_PACCT",
+        25,
+        &["CAP_SYS_PACCT"],
+        "account processes",
+    ),
+];
