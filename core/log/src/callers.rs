@@ -19,12 +19,13 @@ pub const SERVICES: &str = "/usr/share/bastide/services";
 pub struct Callers(BTreeMap<u32, BTreeSet<&'static str>>);
 
 impl Callers {
-    /// Reads the definitions. One that is wrong gives nobody anything.
+    /// Reads the definitions: who asks for a method must also be named by who serves the
+    /// log. A definition that is wrong gives nobody anything.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn read(folder: &Path) -> Result<Self> {
-        let mut callers = Self::default();
+        let mut services = Vec::new();
         let entries =
             fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
         for entry in entries {
@@ -40,10 +41,26 @@ impl Callers {
                 && text.len() <= SIZE_LIMIT
                 && let Ok(service) = Service::parse(name, &path, &text)
             {
-                callers.add(&service);
+                services.push(service);
             }
         }
-        Ok(callers)
+        Ok(Self::of(&services))
+    }
+
+    fn of(services: &[Service]) -> Self {
+        let let_in: BTreeSet<&ServiceName> = services
+            .iter()
+            .flat_map(|service| &service.serves)
+            .filter(|serves| serves.interface == INTERFACE)
+            .flat_map(|serves| &serves.callers)
+            .collect();
+        let mut callers = Self::default();
+        for service in services {
+            if let_in.contains(&service.name) {
+                callers.add(service);
+            }
+        }
+        callers
     }
 
     fn add(&mut self, service: &Service) {

@@ -46,8 +46,8 @@ pub struct Start<Medium: Disk> {
     pub secret: Result<Secret>,
     /// The TPM's counter; or why there is none.
     pub anchor: Result<Box<dyn Anchor>>,
-    /// Who may ask.
-    pub callers: Callers,
+    /// Who may ask; or why nobody may.
+    pub callers: Result<Callers>,
     /// The user that PID 1 runs as.
     pub master: u32,
 }
@@ -131,6 +131,9 @@ impl<Medium: Disk> Daemon<Medium> {
         let anchor = start
             .anchor
             .map_err(|error| remarks.push(format!("no anchors: {error:#}")));
+        let callers = start
+            .callers
+            .map_err(|error| remarks.push(format!("nobody may ask: {error:#}")));
         let root = secret.as_ref().map(Secret::root_public);
         let mut store = Store::open(start.disk, start.settings, secret, anchor.ok(), stamp)
             .context("cannot go on with the log")?;
@@ -145,7 +148,7 @@ impl<Medium: Disk> Daemon<Medium> {
             store,
             inputs,
             bus,
-            callers: start.callers,
+            callers: callers.unwrap_or_default(),
             root,
             notifier: start.notifier,
             signals,
@@ -345,7 +348,7 @@ pub fn usual(runtime: &Path) -> Result<Start<crate::disk::Folder>> {
             Err(_) => Err(anyhow::anyhow!("its authorisation is not known")),
         },
         secret,
-        callers: Callers::read(Path::new(crate::callers::SERVICES)).unwrap_or_default(),
+        callers: Callers::read(Path::new(crate::callers::SERVICES)),
         master: 0,
     })
 }

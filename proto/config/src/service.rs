@@ -161,13 +161,19 @@ pub enum Resource {
     LockedMemory,
 }
 
-/// Where in the tree the definition of a service may lie, most usual first: in
-/// the folder of its program, or, for a program that serves as several services,
-/// below that folder's `services/`.
+/// Where in the tree the definition of a service may lie; the first that is there
+/// counts: the product's own, which replaces the usual one (that of the nearest product
+/// along its lineage, see [`crate::product::Product::lineage`]), else in the folder of
+/// its program, or, for a program that serves as several services, below that folder's
+/// `services/`.
 #[must_use]
-pub fn definition_paths(name: &ServiceName) -> Vec<PathBuf> {
+pub fn definition_paths(lineage: &[String], name: &ServiceName) -> Vec<PathBuf> {
     let name = name.as_str();
-    let mut paths = vec![PathBuf::from(format!("core/{name}/service.toml"))];
+    let own = lineage.iter().rev();
+    let mut paths: Vec<PathBuf> = own
+        .map(|product| format!("products/{product}/services/{name}/service.toml").into())
+        .collect();
+    paths.push(format!("core/{name}/service.toml").into());
     // A service of a shared program is named after it: `console-serial` is `console`'s.
     for (end, _) in name.match_indices('-') {
         let program = &name[..end];

@@ -31,6 +31,7 @@ const ALLOCATION: &[(u32, &str)] = &[
     (985, "hostile-filler"),
     (986, "hostile-flood"),
     (987, "hostile-unsealer"),
+    (988, "hostile-auditor"),
 ];
 
 /// A user of the Core.

@@ -132,7 +132,7 @@ fn the_services_of_the_products_are_defined_and_fit_each_other() {
     for product in ["base", "workstation", "gateway", "demo"].map(shipped) {
         let mut services = Vec::new();
         for name in &product.services {
-            let candidates = bastide_config::service::definition_paths(name);
+            let candidates = bastide_config::service::definition_paths(&product.lineage, name);
             let text = candidates
                 .iter()
                 .find_map(|path| fs::read_to_string(tree().join(path)).ok())

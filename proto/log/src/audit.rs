@@ -29,16 +29,16 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Said>, NoMessage> {
     let (kind, rest) = rest.split_first_chunk::<2>().ok_or(NoMessage)?;
     // Flags, sequence and port are of no use here.
     let text = rest.get(HEADER - 6..).ok_or(NoMessage)?;
+    let kind = u16::from_ne_bytes(*kind);
+    let is_record = kind == 1006 || (1100..=2999).contains(&kind);
+    if !is_record || kind == END_OF_EVENT {
+        return Ok(None);
+    }
     // The kernel leaves the header out of the length when it sends to the audit daemon
     // (kauditd_send_multicast_skb() tells the story), and pads nothing.
     let length = usize::try_from(u32::from_ne_bytes(*length)).map_err(|_| NoMessage)?;
     if length != bytes.len() && length.checked_add(HEADER) != Some(bytes.len()) {
         return Err(NoMessage);
-    }
-    let kind = u16::from_ne_bytes(*kind);
-    let is_record = kind == 1006 || (1100..=2999).contains(&kind);
-    if !is_record || kind == END_OF_EVENT {
-        return Ok(None);
     }
     let end = text.iter().rposition(|byte| !matches!(byte, 0 | b'\n'));
     let text = end.and_then(|end| text.get(..=end)).unwrap_or_default();
@@ -153,6 +153,9 @@ mod tests {
     fn what_is_no_record_is_passed_over_or_refused() {
         for kind in [2, 1000, 1099, 1320, 3000] {
             assert_eq!(parse(&message(kind, b"x", true)), Ok(None), "{kind}");
+            // An acknowledgement may quote what it answers, cut short.
+            let cut = &message(kind, b"quoted", false)[..18];
+            assert_eq!(parse(cut), Ok(None), "{kind}");
         }
         let whole = message(1300, b"audit(1.2:3): x", true);
         for length in 0..whole.len() {

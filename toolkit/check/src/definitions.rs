@@ -73,7 +73,7 @@ fn product(tree: &Path, home: &Path) -> Vec<String> {
         Err(error) => return vec![error.to_string()],
     };
     let defined = |name: &&ServiceName| {
-        definition_paths(name)
+        definition_paths(&product.lineage, name)
             .iter()
             .any(|path| tree.join(path).is_file())
     };

@@ -1,12 +1,12 @@
 //! What goes into the Core of a product.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use bastide_config::name::ServiceName;
 use bastide_config::product::Product;
 use bastide_config::service::agreement::{Scope, disagreements};
-use bastide_config::service::{PROGRAMS, Service};
+use bastide_config::service::{PROGRAMS, Service, definition_paths};
 use bastide_recipe::{Input, Source};
 use bastide_rootfs::Plan;
 use bastide_rootfs::hardening::{Exception, Exceptions};
@@ -103,7 +103,7 @@ pub(crate) fn contents(
     let mut programs = BTreeSet::from(["init".to_owned()]);
     let mut services = Vec::new();
     for name in &product.services {
-        let file = service_file(tree, &product.lineage, name.as_str())?;
+        let file = service_file(tree, &product.lineage, name)?;
         let service = Service::parse(name.clone(), &file, &read(&tree.join(&file))?)?;
         let program = service
             .program
@@ -147,30 +147,13 @@ pub(crate) fn contents(
     })
 }
 
-/// The definition of a service, relative to the tree: the product's own (the nearest
-/// along its lineage), else beside the program of the same name, or with others of the
-/// program that it shares.
-fn service_file(tree: &Path, lineage: &[String], name: &str) -> Result<PathBuf, Error> {
-    let own = lineage.iter().rev().map(|product| {
-        let services = Path::new("products").join(product).join("services");
-        services.join(name).join("service.toml")
-    });
-    let mut candidates: Vec<PathBuf> = own.collect();
-    candidates.push(Path::new("core").join(name).join("service.toml"));
-    let core = tree.join("core");
-    for entry in fs::read_dir(&core).map_err(Error::file("look into", &core))? {
-        let entry = entry.map_err(Error::file("look into", &core))?;
-        let folder = Path::new("core").join(entry.file_name());
-        candidates.push(folder.join("services").join(name).join("service.toml"));
-    }
-    // The product for the test bench has services that are no part of the Core.
-    let hostile = Path::new("tests/vm/hostile/services").join(name);
-    candidates.push(hostile.join("service.toml"));
-    candidates
+/// The definition of a service, relative to the tree.
+fn service_file(tree: &Path, lineage: &[String], name: &ServiceName) -> Result<PathBuf, Error> {
+    definition_paths(lineage, name)
         .into_iter()
         .find(|file| tree.join(file).is_file())
         .ok_or_else(|| Error::NoService {
-            name: name.to_owned(),
+            name: name.to_string(),
         })
 }
 
@@ -229,7 +212,8 @@ mod tests {
     fn the_trials_log_differs_from_the_cores_in_whom_it_lets_in_alone() {
         let tree = tree();
         let lineage = ["demo", "trial"].map(str::to_owned);
-        let file = service_file(&tree, &lineage, "log").expect("defined");
+        let log = ServiceName::new("log").expect("a name");
+        let file = service_file(&tree, &lineage, &log).expect("defined");
         assert!(file.starts_with("products/trial"), "{}", file.display());
         let read = |file: &Path| -> toml::Table {
             let text = fs::read_to_string(tree.join(file)).expect("readable");
@@ -238,13 +222,14 @@ mod tests {
             table
         };
         assert_eq!(read(&file), read(Path::new("core/log/service.toml")));
-        let file = service_file(&tree, &lineage[..1], "log").expect("defined");
+        let file = service_file(&tree, &lineage[..1], &log).expect("defined");
         assert!(file.starts_with("core"), "{}", file.display());
     }
 
     #[test]
     fn a_service_without_definition_is_named() {
-        let error = service_file(&tree(), &[], "no-such-service").expect_err("absent");
+        let name = ServiceName::new("no-such-service").expect("a name");
+        let error = service_file(&tree(), &[], &name).expect_err("absent");
         assert!(
             error
                 .to_string()

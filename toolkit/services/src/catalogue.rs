@@ -57,10 +57,10 @@ pub fn of_product(tree: &Path, product: &str) -> Result<Vec<Defined>, Error> {
         let text = fs::read_to_string(tree.join(&file)).ok()?;
         Some(Definition { file, text })
     })?;
-    let names: BTreeSet<ServiceName> = resolved.services.into_iter().collect();
+    let names: BTreeSet<&ServiceName> = resolved.services.iter().collect();
     names
         .into_iter()
-        .map(|name| read(tree, product, name))
+        .map(|name| read(tree, &resolved, name))
         .collect()
 }
 
@@ -70,12 +70,13 @@ pub fn of_product(tree: &Path, product: &str) -> Result<Vec<Defined>, Error> {
 /// # Errors
 /// As [`of_product`], and when the products cannot be listed.
 pub fn of_all(tree: &Path) -> Result<Vec<(Defined, BTreeSet<String>)>, Error> {
-    let mut found: BTreeMap<ServiceName, (Defined, BTreeSet<String>)> = BTreeMap::new();
+    let mut found: BTreeMap<_, (Defined, BTreeSet<String>)> = BTreeMap::new();
     for product in products(tree)? {
         for defined in of_product(tree, &product)? {
-            let name = defined.service.name.clone();
+            // A product may have a definition of its own.
+            let one = (defined.service.name.clone(), defined.file.clone());
             let (_, products) = found
-                .entry(name)
+                .entry(one)
                 .or_insert_with(|| (defined, BTreeSet::new()));
             products.insert(product.clone());
         }
@@ -105,19 +106,22 @@ pub fn products(tree: &Path) -> Result<BTreeSet<String>, Error> {
     Ok(found)
 }
 
-fn read(tree: &Path, product: &str, name: ServiceName) -> Result<Defined, Error> {
-    let places = definition_paths(&name);
+fn read(tree: &Path, product: &Product, name: &ServiceName) -> Result<Defined, Error> {
+    let places = definition_paths(&product.lineage, name);
     let Some(file) = places.iter().find(|path| tree.join(path).is_file()) else {
         return Err(Error::Undefined {
-            product: product.to_owned(),
-            looked: places.first().cloned().unwrap_or_default(),
-            service: name,
+            product: product.name.clone(),
+            looked: places
+                .get(product.lineage.len())
+                .cloned()
+                .unwrap_or_default(),
+            service: name.clone(),
         });
     };
     let path = tree.join(file);
     let text = fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
     Ok(Defined {
-        service: Service::parse(name, file, &text)?,
+        service: Service::parse(name.clone(), file, &text)?,
         file: file.clone(),
     })
 }

@@ -2,9 +2,10 @@
 //! and nothing else. And what it left for the next.
 
 use std::{
-    fs::{self, DirBuilder, File},
-    io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, lchown},
+    fs::{self, File},
+    io::Write,
+    os::fd::AsFd,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -17,11 +18,26 @@ use bastide_log_format::{
     seal_file::{NAME, SealFile},
 };
 use bastide_tpm_policy::MachineSecret;
+use rustix::{
+    fs::{AtFlags, Gid, Mode, OFlags, Uid, fchown, fsync, mkdir, mkdirat, open, openat, unlinkat},
+    io::Errno,
+};
 use zeroize::Zeroizing;
 
 /// The log's runtime directory, and its place on the state.
 const LOG_RUNTIME: &str = "/run/log";
 const LOG_STATE: &str = "lib/log";
+
+/// How directories and new files are opened: no link is followed.
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+const NEW: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// The log's keys of one boot.
 #[derive(Debug)]
@@ -53,28 +69,36 @@ impl LogKeys {
     /// Certifies the boot on the state, before the TPM counts it: a boot that ends before
     /// its log begins is told from one whose log was taken away.
     ///
+    /// The directory is the log's own, which may have been taken over: no link in it is
+    /// followed.
+    ///
     /// # Errors
-    /// The state cannot be written.
+    /// The state cannot be written, or something else lies where the certificate belongs.
     pub fn certify(&self, state: &Path) -> Result<()> {
         let log = state.join(LOG_STATE);
-        let boots = log.join(BOOTS);
-        for directory in [&log, &boots] {
-            own_directory(directory)?;
-        }
-        let path = boots.join(boot_file(self.boot));
+        own_directory(&log)?;
+        let name = boot_file(self.boot);
         let write = || -> Result<()> {
-            let mut file = File::options()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o644)
-                .open(&path)?;
+            let log = open(&log, DIRECTORY, Mode::empty())?;
+            match mkdirat(&log, BOOTS, Mode::from_raw_mode(0o700)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let boots = openat(&log, BOOTS, DIRECTORY, Mode::empty())?;
+            own(&boots)?;
+            // What is there is of a boot that ended before it was counted.
+            match unlinkat(&boots, &name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let mode = Mode::from_raw_mode(0o644);
+            let mut file = File::from(openat(&boots, &name, NEW, mode)?);
             file.write_all(self.certificate.to_hex().as_bytes())?;
             file.sync_all()?;
-            File::open(&boots)?.sync_all()?;
-            own(&path)
+            own(&file)?;
+            Ok(fsync(&boots)?)
         };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        write().with_context(|| format!("cannot write {BOOTS}/{name} in {}", log.display()))
     }
 
     /// Leaves the keys in memory, for the log alone.
@@ -94,31 +118,38 @@ impl LogKeys {
         own_directory(directory)?;
         let path = directory.join(NAME);
         let write = || -> Result<()> {
-            File::options()
+            let mut file = File::options()
                 .write(true)
                 .create_new(true)
                 .mode(0o600)
-                .open(&path)?
-                .write_all(&seal.to_json()?)?;
-            own(&path)
+                .open(&path)?;
+            file.write_all(&seal.to_json()?)?;
+            own(&file)
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
-/// Makes a directory that is the log's alone, unless it is there.
+/// Makes a directory that is the log's alone, unless it is there. Its parent is no
+/// service's.
 fn own_directory(path: &Path) -> Result<()> {
-    let made = match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+    let make = || {
+        match mkdir(path, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        own(open(path, DIRECTORY, Mode::empty())?)
     };
-    made.with_context(|| format!("cannot make {}", path.display()))?;
-    own(path).with_context(|| format!("cannot give {} to the log", path.display()))
+    make().with_context(|| format!("cannot make {} and give it to the log", path.display()))
 }
 
-fn own(path: &Path) -> Result<()> {
+fn own(file: impl AsFd) -> Result<()> {
     let log = User::named("log").map_err(anyhow::Error::msg)?.uid();
-    Ok(lchown(path, Some(log), Some(log))?)
+    Ok(fchown(
+        file,
+        Some(Uid::from_raw(log)),
+        Some(Gid::from_raw(log)),
+    )?)
 }
 
 /// The number of the newest release that was seen healthy, as PID 1 wrote it down; nothing

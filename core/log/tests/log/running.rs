@@ -66,7 +66,7 @@ impl Running {
             settings: machine.settings,
             secret: Secret::read(&machine.seal()),
             anchor: Ok(Box::new(machine.counter.clone()) as Box<dyn Anchor>),
-            callers: Callers::default().with(uid, methods),
+            callers: Ok(Callers::default().with(uid, methods)),
             // Not root, so that the process of this test passes for PID 1.
             master: if uid == 0 { 0 } else { uid },
         })
