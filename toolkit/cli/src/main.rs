@@ -20,6 +20,7 @@ mod fuzz;
 mod graph;
 mod host;
 mod keys;
+mod log;
 mod manual;
 mod print;
 mod publish;
@@ -81,6 +82,8 @@ enum Command {
     Graph(graph::Arguments),
     /// Make the owner's keys, or show their fingerprints
     Keys(keys::Arguments),
+    /// Verify the log of a machine on another one
+    Log(log::Arguments),
     /// Shell completion and man pages
     Manual(manual::Arguments),
     /// Build twice under different circumstances and compare every artefact
@@ -134,6 +137,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Exposure(arguments) => exposure::run(arguments, &context),
         Command::Graph(arguments) => graph::run(arguments, &context),
         Command::Keys(arguments) => keys::run(arguments, &context),
+        Command::Log(arguments) => log::run(arguments),
         Command::Manual(arguments) => manual::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments, &context),
         Command::Run(arguments) => run::run(arguments, &context),

@@ -178,6 +178,8 @@ fn exceptions(tree: &Path, product: &Product) -> Result<Vec<Exception>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn tree() -> PathBuf {
