@@ -59,6 +59,7 @@ pub fn lay_out(facts: &Facts, width: usize) -> Page {
     kernel(&mut sheet, facts);
     tpm(&mut sheet, facts);
     boot(&mut sheet, &facts.status);
+    memory(&mut sheet, &facts.status);
     match &facts.load {
         Ok(load) => {
             sheet.item("Load", load, Style::Plain);
@@ -303,6 +304,41 @@ fn volume(sheet: &mut Sheet, status: &Item<Status>) {
             sheet.item("Disk", &text, style);
         }
         _ => sheet.unavailable("Disk", "the file system cannot be asked"),
+    }
+}
+
+/// What is given out of the machine's memory, and to whom; page cache left out.
+fn memory(sheet: &mut Sheet, status: &Item<Status>) {
+    const MEBIBYTE: u64 = 1024 * 1024;
+    let Ok(status) = status else {
+        sheet.unavailable("Memory", "see State");
+        return;
+    };
+    let services = status.services.iter().filter_map(|service| {
+        let usage = service.usage.as_ref()?;
+        Some((service.name.as_str(), usage.resident))
+    });
+    let init = status.init_usage.map(|usage| ("init", usage.resident));
+    let each: Vec<(&str, u64)> = init.into_iter().chain(services).collect();
+    let sum: u64 = each.iter().map(|(_, bytes)| bytes).sum();
+    let mebibytes =
+        |bytes: u64| format!("{}.{}", bytes / MEBIBYTE, bytes % MEBIBYTE * 10 / MEBIBYTE);
+    let whole = status.memory.map_or_else(String::new, |memory| {
+        format!(
+            "; with the kernel {} of {} MiB",
+            memory.resident / MEBIBYTE,
+            memory.total / MEBIBYTE
+        )
+    });
+    let each: Vec<String> = each
+        .iter()
+        .map(|(name, bytes)| format!("{name} {}", mebibytes(*bytes)))
+        .collect();
+    let text = format!("Core {} MiB ({}){whole}", mebibytes(sum), each.join(", "));
+    let first = sheet.lines.len();
+    sheet.item("Memory", &text, Style::Plain);
+    for line in sheet.lines.iter_mut().skip(first) {
+        line.restless = true;
     }
 }
 

@@ -47,6 +47,7 @@ fn status() -> Status {
         refused: Vec::new(),
         previous_failure: None,
         init_usage: None,
+        memory: None,
     }
 }
 

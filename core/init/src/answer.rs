@@ -153,6 +153,7 @@ mod tests {
             ready_at: None,
             services: Vec::new(),
             init_usage: None,
+            memory: None,
             steps: Vec::new(),
             loader: LoaderTimes::default(),
             core: None,

@@ -90,11 +90,24 @@ pub fn usage(service: &str) -> Option<Usage> {
         text.trim().parse::<u64>().ok()
     };
     let processor = fs::read_to_string(folder.join("cpu.stat")).ok()?;
+    let memory = number("memory.current")?;
+    let statistics = fs::read_to_string(folder.join("memory.stat")).ok()?;
     Some(Usage {
-        memory: number("memory.current")?,
+        memory,
+        resident: memory.saturating_sub(page_cache(&statistics)?),
         memory_peak: number("memory.peak"),
         processor_us: processor_time(&processor)?,
     })
+}
+
+/// `file` of memory.stat, less what of it lies in a tmpfs and cannot be dropped, in bytes.
+fn page_cache(text: &str) -> Option<u64> {
+    let number = |key: &str| {
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(key))?;
+        value.trim().parse::<u64>().ok()
+    };
+    number("file ")?.checked_sub(number("shmem ")?)
 }
 
 /// `usage_usec` of cpu.stat.
@@ -115,6 +128,14 @@ pub fn kill(service: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn page_cache_is_what_can_be_dropped() {
+        let text = "anon 8192\nfile 40960\nkernel 4096\nshmem 8192\nfile_mapped 12288\n";
+        assert_eq!(page_cache(text), Some(32768));
+        assert_eq!(page_cache("file 1\nshmem 2\n"), None);
+        assert_eq!(page_cache("anon 1\n"), None);
+    }
 
     #[test]
     fn processor_time_is_found_among_the_rest() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bastide_boot::{BOOT_REPORT, BootReport, OpenedBy, StateReport};
 use bastide_ipc::init::{
-    BootStep, Core, LoaderTimes, RefusedCandidate, Service, Status, Usage, Volume,
+    BootStep, Core, LoaderTimes, Memory, RefusedCandidate, Service, Status, Usage, Volume,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -81,6 +81,7 @@ impl Record {
             ready_at: supervisor.ready_at().map(Moment::microseconds),
             services: services(supervisor),
             init_usage: own_usage(),
+            memory: memory(),
             steps: self.steps.clone(),
             loader: boot.map_or_else(LoaderTimes::default, |report| LoaderTimes {
                 init: report.loader.init,
@@ -145,10 +146,26 @@ fn own_usage() -> Option<Usage> {
     let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
     Some(Usage {
         memory: kibibytes(&status, "VmRSS:")?,
+        resident: kibibytes(&status, "RssAnon:")?.saturating_add(kibibytes(&status, "RssShmem:")?),
         memory_peak: kibibytes(&status, "VmHWM:"),
         processor_us: seconds
             .saturating_mul(1_000_000)
             .saturating_add(nanoseconds / 1000),
+    })
+}
+
+/// The memory of the machine by proc(5)'s meminfo.
+fn memory() -> Option<Memory> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let number = |key: &str| kibibytes(&text, key);
+    let total = number("MemTotal:")?;
+    // What lies in a tmpfs counts as cached there, and cannot be dropped.
+    let cache = number("Buffers:")?
+        .checked_add(number("Cached:")?)?
+        .checked_sub(number("Shmem:")?)?;
+    Some(Memory {
+        total,
+        resident: total.checked_sub(number("MemFree:")?.checked_add(cache)?)?,
     })
 }
 
@@ -179,6 +196,7 @@ mod tests {
             Some(2 << 20)
         );
         assert_eq!(kibibytes("VmRSS:\t2048\n", "VmRSS:"), None);
-        assert!(own_usage().is_some_and(|usage| usage.memory > 0));
+        assert!(own_usage().is_some_and(|usage| usage.memory >= usage.resident));
+        assert!(memory().is_some_and(|memory| memory.total > memory.resident));
     }
 }

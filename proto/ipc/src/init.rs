@@ -155,10 +155,21 @@ pub struct Service {
 pub struct Usage {
     /// Memory now, in bytes.
     pub memory: u64,
+    /// Of that, what is no page cache, which the kernel could drop.
+    pub resident: u64,
     /// The most memory so far, in bytes.
     pub memory_peak: Option<u64>,
     /// Processor time so far, in microseconds.
     pub processor_us: u64,
+}
+
+/// The memory of the machine, kernel included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// What the kernel has to give out, in bytes.
+    pub total: u64,
+    /// What is given out, page cache left out, in bytes.
+    pub resident: u64,
 }
 
 /// A step of the boot and when it was done, in microseconds of the monotonic clock.
@@ -236,6 +247,8 @@ pub struct Status {
     pub services: Vec<Service>,
     /// What PID 1 itself uses.
     pub init_usage: Option<Usage>,
+    /// The memory of the machine.
+    pub memory: Option<Memory>,
     /// Steps of the boot in their order.
     pub steps: Vec<BootStep>,
     /// What the boot loader measured.

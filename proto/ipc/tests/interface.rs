@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use bastide_ipc::init::{
-    BootStep, Core, LoaderTimes, MachineState, Method, RefusedCandidate, Service, ServiceState,
-    Status, Usage, Volume,
+    BootStep, Core, LoaderTimes, MachineState, Memory, Method, RefusedCandidate, Service,
+    ServiceState, Status, Usage, Volume,
 };
 use bastide_ipc::{init, log, standard};
 use serde_json::Value;
@@ -18,6 +18,7 @@ fn interface(text: &'static str) -> Interface<'static> {
 
 const USAGE: Usage = Usage {
     memory: 1,
+    resident: 1,
     memory_peak: Some(2),
     processor_us: 3,
 };
@@ -41,6 +42,10 @@ fn full_status() -> Status {
             usage: Some(USAGE),
         }],
         init_usage: Some(USAGE),
+        memory: Some(Memory {
+            total: 2,
+            resident: 1,
+        }),
         steps: vec![BootStep {
             name: "core".to_owned(),
             at: 3,

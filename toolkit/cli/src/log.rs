@@ -67,11 +67,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!report.is_intact())))
 }
 
-fn verify(
-    folder: &Path,
-    root: Option<PublicKey>,
-    counter: Option<u64>,
-) -> anyhow::Result<Report> {
+fn verify(folder: &Path, root: Option<PublicKey>, counter: Option<u64>) -> anyhow::Result<Report> {
     let mut verifier = Verifier::new(root, counter);
     let mut files = Vec::new();
     for stream in listed(folder)? {
@@ -93,7 +89,10 @@ fn verify(
         }
     }
     if files.is_empty() {
-        bail!("{} holds no log: folders of files <boot>-<part>.log", folder.display());
+        bail!(
+            "{} holds no log: folders of files <boot>-<part>.log",
+            folder.display()
+        );
     }
     order(&mut files);
     let mut piece = vec![0; PIECE];
@@ -151,16 +150,25 @@ fn in_words(report: &Report) -> String {
         line(format!("note     and {} more", report.more_notes));
     }
     for stream in &report.streams {
-        line(format!("stream   {}: records {} to {}", stream.name, stream.first, stream.last));
+        line(format!(
+            "stream   {}: records {} to {}",
+            stream.name, stream.first, stream.last
+        ));
     }
-    let counter = report.counter.map_or("none".to_owned(), |value| value.to_string());
+    let counter = report
+        .counter
+        .map_or("none".to_owned(), |value| value.to_string());
     line(format!(
         "{} boots, {} files, {} bytes; {} anchors, counter {counter}; {}",
         report.boots,
         report.files,
         report.bytes,
         report.anchors,
-        if report.closed { "closed" } else { "not closed" },
+        if report.closed {
+            "closed"
+        } else {
+            "not closed"
+        },
     ));
     let verdict = if report.is_intact() {
         "INTACT: nothing was changed, dropped or moved before the last seals"
@@ -179,7 +187,11 @@ mod tests {
     fn a_folder_without_log_is_named() {
         let place = tempfile::tempdir().expect("a place");
         let error = verify(place.path(), None, None).expect_err("nothing there");
-        assert!(error.to_string().contains(&place.path().display().to_string()));
+        assert!(
+            error
+                .to_string()
+                .contains(&place.path().display().to_string())
+        );
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn memory_lines(page: &str) -> Vec<&str> {
         .lines()
         .skip_while(|line| !line.trim_start().starts_with("Memory"));
     let first = lines.next();
-    let more = lines.take_while(|line| line.starts_with("  ") && line.contains("iB"));
+    let more = lines.take_while(|line| line.starts_with("    "));
     first.into_iter().chain(more).map(str::trim_end).collect()
 }
 
@@ -59,10 +59,10 @@ mod tests {
 
     #[test]
     fn only_what_belongs_to_memory_is_shown() {
-        let page = "TPM 2.0\nMemory       41 MiB\n  init       3 MiB\nKeys: p power off";
+        let page = "TPM 2.0\nMemory       Core 4.1 MiB (init 1.0,\n             log 3.1)\nKeys: p power off";
         assert_eq!(
             memory_lines(page),
-            ["Memory       41 MiB", "  init       3 MiB"]
+            ["Memory       Core 4.1 MiB (init 1.0,", "             log 3.1)"]
         );
         assert!(memory_lines("TPM 2.0\n").is_empty());
     }
