@@ -2,7 +2,8 @@
 
 use bastide_config::product_info::ProductInfo;
 use bastide_ipc::init::{
-    BootStep, Core, LoaderTimes, MachineState, RefusedCandidate, Service, ServiceState, Status,
+    BootStep, Core, LoaderTimes, MachineState, Memory, RefusedCandidate, Service, ServiceState,
+    Status, Usage,
 };
 
 use crate::draw::{Kind, Painter};
@@ -26,7 +27,12 @@ fn status() -> Status {
             status: None,
             reason: None,
             last_exit: None,
-            usage: None,
+            usage: Some(Usage {
+                memory: 9 << 20,
+                resident: 3 << 19,
+                memory_peak: None,
+                processor_us: 1,
+            }),
         }],
         steps: vec![BootStep {
             name: "core-verified".to_owned(),
@@ -47,7 +53,10 @@ fn status() -> Status {
         refused: Vec::new(),
         previous_failure: None,
         init_usage: None,
-        memory: None,
+        memory: Some(Memory {
+            total: 2000 << 20,
+            resident: 70 << 20,
+        }),
     }
 }
 
@@ -124,6 +133,7 @@ fn the_page_says_what_it_is_for() {
         "TPM          2.0, present",
         &format!("  PCR 0      {}", "cc".repeat(32)),
         "firmware 3.00 s, loader 0.40 s, core-verified at 1.50 s",
+        "Memory       Core 1.5 MiB (console-serial 1.5); with the kernel 70 of 2000 MiB",
         "Load         0.10",
     ] {
         assert!(text.contains(expected), "no `{expected}` in:\n{text}");
@@ -151,6 +161,7 @@ fn what_cannot_be_read_stays_and_says_why() {
         "TPM",
         "PCRs",
         "Boot",
+        "Memory",
         "Load",
     ] {
         let line = format!("{label:<13}unavailable: ");

@@ -29,7 +29,8 @@ pub struct Places {
     pub images: PathBuf,
     /// What the step of `bastide_vm::hostile` made.
     pub materials: PathBuf,
-    /// What the build of product `later` made: the same, as a later release.
+    /// What the build of product `later` made: the same, as a later release that reports
+    /// how its log verifies.
     pub later: Option<PathBuf>,
     /// What the build of product `trial` made: a later release, signed by the same owner,
     /// with hostile services in it.
@@ -165,11 +166,6 @@ impl Bench {
         self.provisioned()?.installation.copy(&self.place(name))
     }
 
-    /// A machine that was never switched on.
-    pub fn new_machine(&self, name: &str) -> Result<Installation> {
-        Installation::new(&self.place(name), &self.image("disk.img"))
-    }
-
     /// Where the belongings of one of this scenario's machines lie.
     fn place(&self, name: &str) -> PathBuf {
         self.record.join(format!("{name}-machine"))
@@ -179,6 +175,18 @@ impl Bench {
     pub fn later(&self) -> Result<&Path> {
         let directory = self.places.later.as_deref();
         directory.context("no --later: the later release was not built")
+    }
+
+    /// A copy of the machine that has had its first boot, with the release `later`.
+    pub fn later_machine(&self, name: &str) -> Result<Installation> {
+        let machine = self.own_copy(name)?;
+        machine.install_release(self.later()?)?;
+        Ok(machine)
+    }
+
+    /// A machine with the release `later` that was never switched on.
+    pub fn new_later_machine(&self, name: &str) -> Result<Installation> {
+        Installation::new(&self.place(name), &self.later()?.join("disk.img"))
     }
 
     /// What the build of product `trial` made.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bastide_vm::Console;
 
 /// What became of a try.
@@ -19,18 +19,21 @@ pub enum Outcome {
 /// The outcomes of one service's tries, by the try's name.
 pub type Outcomes = BTreeMap<String, Outcome>;
 
-/// Waits until `service` has tried everything, and reads what became of it.
+/// Waits until `service` has tried everything, and reads what became of it: of every try
+/// that it was given.
 pub fn outcomes(line: &Console, service: &str, patience: Duration) -> Result<Outcomes> {
-    let done = format!("{service}: done");
-    if !line.text().contains(&done) {
-        line.expect(&done, patience)?;
-    }
+    let count = said(line, service, "done", patience)?;
     let outcomes = parse(&line.text(), service)?;
-    ensure!(!outcomes.is_empty(), "{service} tried nothing");
+    ensure!(
+        count.parse() == Ok(outcomes.len()) && !outcomes.is_empty(),
+        "{service} was to try {count} things; known is what became of {}",
+        outcomes.len()
+    );
     Ok(outcomes)
 }
 
-/// Lines `<service>: <try>: refused (<why>)` and `<service>: <try>: SUCCEEDED`.
+/// Lines `<service>: <try>: refused (<why>)` and `<service>: <try>: SUCCEEDED`. A try that
+/// was not made proves nothing, and is an error.
 pub fn parse(text: &str, service: &str) -> Result<Outcomes> {
     let start = format!("{service}: ");
     let mut outcomes = Outcomes::new();
@@ -49,6 +52,7 @@ pub fn parse(text: &str, service: &str) -> Result<Outcomes> {
                     .to_owned(),
             ),
             None if outcome == "SUCCEEDED" => Outcome::Succeeded,
+            None if outcome.starts_with("not tried") => bail!("{service}: {what}: {outcome}"),
             // A service may say more than outcomes.
             None => continue,
         };
@@ -91,5 +95,6 @@ mod tests {
         );
         assert_eq!(outcomes["ptrace"], Outcome::Succeeded);
         assert!(parse("hostile: ptrace: refused (SIGS", "hostile").is_err());
+        assert!(parse("hostile: ptrace: not tried: ENOMEM", "hostile").is_err());
     }
 }

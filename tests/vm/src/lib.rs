@@ -15,6 +15,7 @@ pub mod disk_copy;
 pub mod hostile;
 pub mod installation;
 pub mod integrity;
+pub mod log_verdict;
 pub mod measurement;
 pub mod page;
 pub mod provisioned;

@@ -211,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn the_trials_log_differs_from_the_cores_in_whom_it_lets_in_alone() {
+    fn the_test_benchs_log_differs_from_the_cores_in_whom_it_lets_in_alone() {
         let tree = tree();
-        let lineage = ["demo", "trial"].map(str::to_owned);
+        let lineage = ["demo", "later"].map(str::to_owned);
         let log = ServiceName::new("log").expect("a name");
         let file = service_file(&tree, &lineage, &log).expect("defined");
-        assert!(file.starts_with("products/trial"), "{}", file.display());
+        assert!(file.starts_with("products/later"), "{}", file.display());
         let read = |file: &Path| -> toml::Table {
             let text = fs::read_to_string(tree.join(file)).expect("readable");
             let mut table: toml::Table = text.parse().expect("TOML");

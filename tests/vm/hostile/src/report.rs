@@ -70,7 +70,7 @@ pub fn all(service: &str, names: &[&str]) -> ExitCode {
         };
         reporter.say(&format!("{name}: {outcome}"));
     }
-    reporter.say("done");
+    reporter.say(&format!("done: {}", names.len()));
     sleep(AFTERWARDS);
     ExitCode::SUCCESS
 }

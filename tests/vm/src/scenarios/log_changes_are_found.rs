@@ -1,27 +1,23 @@
 //! Somebody with the recovery key, and so with every right over the disk, changes the past:
-//! a line is edited, the end is cut off.
+//! a line is edited, the end is cut off, all of it goes.
 //! And the whole disk is put back to an earlier day.
 
 use anyhow::{Context, Result, ensure};
 use bastide_vm::signs::{DEGRADED, PAGE, PANIC};
 
 use crate::bench::{Bench, PATIENCE, start};
-use crate::hostile::{Outcome, outcomes, said};
 use crate::installation::Installation;
+use crate::log_verdict::Verdict;
 use crate::page::power_off;
 use crate::scenario::{Class, Scenario};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "log_changes_are_found",
-    claim: "A log entry that was edited, a log whose end was cut off, and a disk that was put back to an \
-            earlier day, are found by verifying.",
+    claim: "A log entry that was edited, a log whose end was cut off, one that was wiped, and a disk that was \
+            put back to an earlier day, are found by verifying.",
     class: Class::Long,
     run,
 };
-
-/// The service that has the log verified.
-const SERVICE: &str = "hostile-auditor";
-const CALL: &str = "call=org.bastide.Log.Verify";
 
 /// Opens the state and finds the largest file of the log's that is not of the last boot.
 const FIND: &str = r#"
@@ -34,9 +30,13 @@ file=$(find /run/state -name '[0-9]*-[0-9]*.log' ! -name "$last-*" -printf '%s %
 lines=$(wc -l < "$file")
 middle=$((lines / 2))
 [[ $lines -ge 4 ]] || { result too-short "$file" "$lines"; exit 0; }
+content() { find /run/state/lib/log -type f -exec sha256sum {} + | sort; }
+content > before
 "#;
 
 const CLOSE: &str = r#"
+content > after
+! cmp --quiet before after || { result nothing-changed "$file"; exit 0; }
 umount /run/state
 cryptsetup close state
 result changed "$file"
@@ -54,6 +54,8 @@ lines=$(wc -l < "$file")
 sed -i "$((lines - 1)),\$d" "$file"
 "#,
     ),
+    // As if the log had never been there.
+    ("wipe", "rm -rf /run/state/lib/log/*"),
 ];
 
 /// The other changes.
@@ -72,12 +74,13 @@ fn run(bench: &Bench) -> Result<()> {
 
 /// A machine with a past that verifies.
 pub fn machine_with_a_past(bench: &Bench) -> Result<Installation> {
-    let machine = bench.trial_machine("machine")?;
+    let machine = bench.later_machine("machine")?;
     for boot in ["first", "second"] {
-        let (outcome, answer) = verify(bench, &machine, boot)?;
+        let verdict = verify(bench, &machine, boot)?;
         ensure!(
-            outcome == Outcome::Succeeded && says_intact(&answer),
-            "an untouched log does not verify: {answer}"
+            verdict.is_intact(),
+            "an untouched log does not verify: {}",
+            verdict.answer
         );
     }
     Ok(machine)
@@ -95,10 +98,11 @@ pub fn attack(bench: &Bench, machine: &Installation, changes: &[(&str, &str)]) -
 fn put_back(bench: &Bench, machine: &Installation) -> Result<()> {
     let earlier = machine.copy(&bench.record().join("earlier-machine"))?;
     verify(bench, machine, "later")?;
-    let (outcome, answer) = verify(bench, &machine.with_disk_of(&earlier), "earlier")?;
+    let verdict = verify(bench, &machine.with_disk_of(&earlier), "earlier")?;
     ensure!(
-        outcome != Outcome::Succeeded || !says_intact(&answer),
-        "the log verifies although its end is gone: {answer}"
+        !verdict.is_intact(),
+        "the log verifies although its end is gone: {}",
+        verdict.answer
     );
     Ok(())
 }
@@ -111,56 +115,21 @@ fn changed(bench: &Bench, machine: &Installation, name: &str, change: &str) -> R
         found.iter().any(|line| line.starts_with("changed ")),
         "nothing was changed: {found:?}"
     );
-    let (outcome, answer) = verify(bench, &copy, name)?;
+    let verdict = verify(bench, &copy, name)?;
     ensure!(
-        outcome != Outcome::Succeeded || !says_intact(&answer),
-        "the log verifies although it was changed: {answer}"
+        !verdict.is_intact(),
+        "the log verifies although it was changed: {}",
+        verdict.answer
     );
     Ok(())
 }
 
-/// What the log says of itself, as JSON.
-fn says_intact(answer: &str) -> bool {
-    let value: Option<serde_json::Value> = answer
-        .strip_prefix("answers ")
-        .and_then(|text| serde_json::from_str(text).ok());
-    value.is_some_and(|value| {
-        let parameters = &value["parameters"];
-        parameters["intact"].as_bool() == Some(true)
-            || parameters["faults"].as_array().is_some_and(Vec::is_empty)
-    })
-}
-
-fn verify(bench: &Bench, machine: &Installation, name: &str) -> Result<(Outcome, String)> {
+fn verify(bench: &Bench, machine: &Installation, name: &str) -> Result<Verdict> {
     let mut configuration = machine.inhabit(bench.machine(name));
     configuration.second_line = true;
     let mut running = start(&configuration)?;
-    let line = running.second_line();
-    let tried = outcomes(line, SERVICE, PATIENCE)?;
-    let outcome = tried.get(CALL).context("the log was not asked")?.clone();
-    let answer = said(line, SERVICE, CALL, PATIENCE)?;
+    let verdict = Verdict::read(&running)?;
     running.console().expect_any(&[PAGE, DEGRADED], &[PANIC], PATIENCE)?;
     power_off(&mut running)?;
-    Ok((outcome, answer))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::says_intact;
-
-    #[test]
-    fn only_a_clear_answer_is_intact() {
-        assert!(says_intact(r#"answers {"parameters":{"intact":true}}"#));
-        assert!(says_intact(r#"answers {"parameters":{"faults":[]}}"#));
-        for other in [
-            r#"answers {"parameters":{"intact":false}}"#,
-            r#"answers {"parameters":{"faults":[{}]}}"#,
-            r#"answers {"error":"org.bastide.Log.Damaged","parameters":{}}"#,
-            r#"answers {"parameters":{}}"#,
-            "SUCCEEDED",
-            "",
-        ] {
-            assert!(!says_intact(other), "{other}");
-        }
-    }
+    Ok(verdict)
 }

@@ -1,5 +1,6 @@
 //! The power goes, at random moments of the first boot and of the writing after it; after
-//! each cut standard tools check the file system, and the machine must come up at last.
+//! each cut standard tools check the file system, and the machine must come up at last,
+//! with a log that verifies.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use bastide_vm::Console;
 
 use crate::bench::{Bench, FIRST_BOOT, start};
 use crate::installation::Installation;
+use crate::log_verdict::Verdict;
 use crate::page::{Page, power_off};
 use crate::provisioned::is_recovery_key;
 use crate::random::Random;
@@ -19,7 +21,7 @@ use crate::scenario::{Class, Scenario};
 pub const SCENARIO: Scenario = Scenario {
     name: "power_cuts_leave_state_whole",
     claim: "A power cut at any moment of the first boot or of writing leaves a machine that goes on, with a \
-            file system without faults that the TPM still opens.",
+            file system without faults that the TPM still opens, and a log that verifies.",
     class: Class::Long,
     run: |bench| campaign(bench, 4),
 };
@@ -47,7 +49,7 @@ fi
 pub fn campaign(bench: &Bench, cuts: u32) -> Result<()> {
     let mut report = Report::new("power cuts over the state", bench.seed);
     let mut random = Random::new(bench.seed);
-    let machine = bench.new_machine("machine")?;
+    let machine = bench.new_later_machine("machine")?;
     let mut key = None;
     let result = (0..cuts).try_for_each(|cut| {
         let first = cut < cuts.div_ceil(2);
@@ -91,14 +93,23 @@ fn one(
         );
     }
 
-    let mut running = start(&machine.inhabit(bench.machine("machine")))?;
+    let mut configuration = machine.inhabit(bench.machine("machine"));
+    configuration.second_line = true;
+    let mut running = start(&configuration)?;
     come_up(running.console(), key).context("at the undisturbed boot after it")?;
     report.count("undisturbed boots that came up");
+    let verdict = Verdict::read(&running)?;
+    ensure!(
+        verdict.is_intact(),
+        "after a power cut the log does not verify: {}",
+        verdict.answer
+    );
+    report.count("logs that verify");
     power_off(&mut running)?;
     if first {
         // The next cut shall hit a first boot again.
         *key = None;
-        machine.begin_anew(&bench.image("disk.img"))?;
+        machine.begin_anew(&bench.later()?.join("disk.img"))?;
     }
     Ok(())
 }

@@ -62,7 +62,10 @@ mod tests {
         let page = "TPM 2.0\nMemory       Core 4.1 MiB (init 1.0,\n             log 3.1)\nKeys: p power off";
         assert_eq!(
             memory_lines(page),
-            ["Memory       Core 4.1 MiB (init 1.0,", "             log 3.1)"]
+            [
+                "Memory       Core 4.1 MiB (init 1.0,",
+                "             log 3.1)"
+            ]
         );
         assert!(memory_lines("TPM 2.0\n").is_empty());
     }
