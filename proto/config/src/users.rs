@@ -32,6 +32,7 @@ const ALLOCATION: &[(u32, &str)] = &[
     (986, "hostile-flood"),
     (987, "hostile-unsealer"),
     (988, "hostile-auditor"),
+    (989, "hostile-killer"),
 ];
 
 /// A user of the Core.

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use crate::ONE;
 
 /// The second serial line, which the test bench reads.
-const LINE: &str = "/dev/ttyS1";
+pub const LINE: &str = "/dev/ttyS1";
 
 /// Exit codes of a try that are no errors of the system: the peer refused the call, or the
 /// try itself went wrong.

@@ -39,6 +39,7 @@ scenarios![
     tpm_bus_shows_no_secret,
     running_system_cannot_unseal_again,
     compromised_service_is_contained,
+    crash_of_init_is_recorded,
     log_changes_are_found,
     log_flood_displaces_nothing,
     full_state_degrades_and_says_so,

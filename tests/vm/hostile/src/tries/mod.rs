@@ -38,6 +38,7 @@ const TRIES: &[(&str, Try)] = &[
     ("signal-others", processes::signal_others),
     ("see-others", processes::see_others),
     ("fork-bomb", processes::fork_bomb),
+    ("crash-init", processes::crash_init),
     ("become-root", processes::become_root),
     ("mount", mounts::mount_memory),
     ("remount", mounts::remount),

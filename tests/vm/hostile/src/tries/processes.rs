@@ -1,14 +1,17 @@
 //! Other processes, and many of its own.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, id};
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 use nix::sys::ptrace;
-use nix::sys::signal::kill;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, Uid, setuid};
+
+use crate::report::LINE;
 
 /// The highest process id of a machine that has just started.
 const PROCESSES: i32 = 4096;
@@ -22,6 +25,19 @@ pub fn ptrace_init() -> Result<()> {
     ptrace::attach(init)?;
     waitpid(init, None)?;
     Ok(ptrace::detach(init, None)?)
+}
+
+/// What the test bench says when PID 1 shall crash.
+const WORD: &str = "crash";
+
+/// Sends PID 1 the signal of a wrong access to memory, once the test bench says so.
+pub fn crash_init() -> Result<()> {
+    for line in BufReader::new(File::open(LINE)?).lines() {
+        if line?.trim() == WORD {
+            return Ok(kill(Pid::from_raw(1), Signal::SIGSEGV)?);
+        }
+    }
+    bail!("the test bench hung up");
 }
 
 /// Takes hold of a child, as a debugger does.
