@@ -30,7 +30,7 @@ pub const SCENARIO: Scenario = Scenario {
 const WRITING: u64 = 12_000;
 
 /// Moments of a first boot, from power-on: firmware and boot loader left out.
-const FIRST_BOOT_MOMENTS: (u64, u64) = (6_000, 60_000);
+const FIRST_BOOT_MOMENTS: (u64, u64) = (6_000, 45_000);
 
 const CHECK: &str = r#"
 device=$(partition state)
