@@ -52,6 +52,40 @@ impl DiskCopy {
         Disk::Image(self.path.clone())
     }
 
+    /// Makes a disk in `path` with one partition called `name`, which holds an empty FAT
+    /// file system.
+    pub fn with_fat(path: &Path, name: &str) -> Result<Self> {
+        const SIZE: u64 = 40 << 20;
+        const ALIGNMENT: u64 = 2048;
+        let mut file =
+            File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
+        file.set_len(SIZE)?;
+        let sectors = u32::try_from(SIZE / 512)? - 1;
+        gpt::mbr::ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(&mut file)?;
+        let mut table = GptConfig::new().writable(true).create(path)?;
+        // Its type is what the file system is known by; nobody boots from it.
+        let size = 32 << 20;
+        table.add_partition(name, size, gpt::partition_types::EFI, 0, Some(ALIGNMENT))?;
+        table.write().context("cannot write the partition table")?;
+        let disk = Self::open(path)?;
+        let window = Window {
+            file: disk.file.try_clone()?,
+            extent: disk.partition(name)?,
+            position: 0,
+        };
+        fatfs::format_volume(window, fatfs::FormatVolumeOptions::new())
+            .context("cannot make a FAT file system")?;
+        Ok(disk)
+    }
+
+    /// The names of the files in the root directory of the FAT partition.
+    pub fn boot_files(&self) -> Result<Vec<String>> {
+        self.with_esp(|root| {
+            let entries: Vec<_> = root.iter().collect::<io::Result<_>>()?;
+            Ok(entries.iter().map(fatfs::DirEntry::file_name).collect())
+        })
+    }
+
     fn partitions(&self) -> Result<Vec<Partition>> {
         let table = GptConfig::new()
             .open(&self.path)

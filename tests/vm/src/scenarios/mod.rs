@@ -34,6 +34,7 @@ scenarios![
     foreign_state_is_refused,
     flipped_bits_in_state_are_errors,
     recovery_key_opens_and_reseals,
+    escrow_medium_gets_recovery_key,
     standard_cryptsetup_opens_with_recovery_key,
     other_signed_system_cannot_unseal,
     tpm_bus_shows_no_secret,

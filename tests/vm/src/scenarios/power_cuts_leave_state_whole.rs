@@ -1,33 +1,40 @@
-//! The power goes, at random moments of the first boot and of the writing after it; after
-//! each cut standard tools check the file system, and the machine must come up at last,
+//! The power goes, at random moments of the first boot, of the writing after it and of
+//! sealing the state to a new TPM; after each cut standard tools check the file system, and the machine must come up at last,
 //! with a log that verifies.
 
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bastide_vm::signs::{DEGRADED, PAGE, PANIC, RECOVERY_KEY, RECOVERY_PROMPT, REFUSED};
 use bastide_vm::Console;
+use bastide_vm::signs::{
+    DEGRADED, OPENED_BY_TPM, PAGE, PANIC, PROVISIONING, RECOVERY_KEY, RECOVERY_PROMPT, REFUSED,
+    SEAL_PROMPT,
+};
 
-use crate::bench::{Bench, FIRST_BOOT, start};
+use crate::bench::{Bench, FIRST_BOOT, PATIENCE, start};
 use crate::installation::Installation;
 use crate::log_verdict::Verdict;
 use crate::page::{Page, power_off};
 use crate::provisioned::is_recovery_key;
 use crate::random::Random;
+use crate::recovery::{expect_prompt, open_with};
 use crate::report::Report;
 use crate::scenario::{Class, Scenario};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "power_cuts_leave_state_whole",
-    claim: "A power cut at any moment of the first boot or of writing leaves a machine that goes on, with a \
+    claim: "A power cut at any moment of the first boot, of writing or of sealing again leaves a machine that goes on, with a \
             file system without faults that the TPM still opens, and a log that verifies.",
     class: Class::Long,
-    run: |bench| campaign(bench, 4),
+    run: |bench| campaign(bench, 5),
 };
 
 /// How long writing goes on before the power is cut, at most.
 const WRITING: u64 = 12_000;
+
+/// How long sealing to a new TPM takes, generously.
+const RESEALING: u64 = 4_000;
 
 /// Moments of a first boot, from power-on: firmware and boot loader left out.
 const FIRST_BOOT_MOMENTS: (u64, u64) = (6_000, 45_000);
@@ -45,16 +52,45 @@ else
 fi
 "#;
 
-/// Cuts the power `cuts` times, half of them during the first boot, and checks after each.
+/// When the power is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    FirstBoot,
+    Writing,
+    Resealing,
+}
+
+impl Moment {
+    /// Half of the cuts hit first boots; of the others each third hits the sealing to a
+    /// new TPM.
+    fn of(cut: u32, cuts: u32) -> Self {
+        match cut.checked_sub(cuts.div_ceil(2)) {
+            None => Self::FirstBoot,
+            Some(later) if later % 3 == 1 => Self::Resealing,
+            Some(_) => Self::Writing,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::FirstBoot => "cuts during a first boot",
+            Self::Writing => "cuts while writing",
+            Self::Resealing => "cuts while sealing again",
+        }
+    }
+}
+
+/// Cuts the power `cuts` times and checks after each.
 pub fn campaign(bench: &Bench, cuts: u32) -> Result<()> {
     let mut report = Report::new("power cuts over the state", bench.seed);
     let mut random = Random::new(bench.seed);
     let machine = bench.new_later_machine("machine")?;
     let mut key = None;
     let result = (0..cuts).try_for_each(|cut| {
-        let first = cut < cuts.div_ceil(2);
-        one(bench, &machine, first, &mut key, &mut random, &mut report)
-            .with_context(|| format!("cut {} of {cuts}, seed {}", cut + 1, bench.seed))
+        let moment = Moment::of(cut, cuts);
+        one(bench, &machine, moment, &mut key, &mut random, &mut report).with_context(|| {
+            format!("cut {} of {cuts}, {}, seed {}", cut + 1, moment.name(), bench.seed)
+        })
     });
     report.write(bench.reports())?;
     result
@@ -63,22 +99,38 @@ pub fn campaign(bench: &Bench, cuts: u32) -> Result<()> {
 fn one(
     bench: &Bench,
     machine: &Installation,
-    first: bool,
+    moment: Moment,
     key: &mut Option<String>,
     random: &mut Random,
     report: &mut Report,
 ) -> Result<()> {
+    let first = moment == Moment::FirstBoot;
+    if moment == Moment::Resealing {
+        machine.replace_tpm()?;
+    }
     let mut running = start(&machine.inhabit(bench.machine("machine")))?;
-    if first {
-        let (from, to) = FIRST_BOOT_MOMENTS;
-        sleep(Duration::from_millis(from + random.below(to - from)));
-    } else {
-        come_up(running.console(), key)?;
-        sleep(Duration::from_millis(random.below(WRITING)));
+    match moment {
+        Moment::FirstBoot => {
+            let (from, to) = FIRST_BOOT_MOMENTS;
+            sleep(Duration::from_millis(from + random.below(to - from)));
+        }
+        Moment::Writing => {
+            come_up(running.console(), key)?;
+            sleep(Duration::from_millis(random.below(WRITING)));
+        }
+        Moment::Resealing => {
+            let console = running.console();
+            expect_prompt(console)?;
+            let known = key.as_deref().context("no recovery key was ever shown")?;
+            console.send(&format!("{known}\r"))?;
+            console.expect_any(&[SEAL_PROMPT], &[REFUSED, PAGE], PATIENCE)?;
+            console.send("y\r")?;
+            sleep(Duration::from_millis(random.below(RESEALING)));
+        }
     }
     note_key(running.console(), key);
     running.cut_power()?;
-    report.count(if first { "cuts during a first boot" } else { "cuts while writing" });
+    report.count(moment.name());
 
     // Without the recovery key nobody can look, and nobody had anything to lose.
     if let Some(known) = key.as_deref() {
@@ -96,6 +148,11 @@ fn one(
     let mut configuration = machine.inhabit(bench.machine("machine"));
     configuration.second_line = true;
     let mut running = start(&configuration)?;
+    if moment == Moment::Resealing && asks_for_key(running.console())? {
+        let known = key.as_deref().context("no recovery key was ever shown")?;
+        open_with(running.console(), known, true)?;
+        report.count("recovery keys typed once more");
+    }
     come_up(running.console(), key).context("at the undisturbed boot after it")?;
     report.count("undisturbed boots that came up");
     let verdict = Verdict::read(&running)?;
@@ -112,6 +169,13 @@ fn one(
         machine.begin_anew(&bench.later()?.join("disk.img"))?;
     }
     Ok(())
+}
+
+/// Whether the machine asks for the recovery key, rather than to be opened by its TPM.
+fn asks_for_key(console: &Console) -> Result<bool> {
+    let wanted = [RECOVERY_PROMPT, OPENED_BY_TPM];
+    let seen = console.expect_any(&wanted, &[REFUSED, PANIC, PROVISIONING], PATIENCE)?;
+    Ok(seen.index == 0)
 }
 
 /// Waits for the page without a person's help, and keeps the recovery key that is shown.
