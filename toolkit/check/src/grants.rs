@@ -56,7 +56,9 @@ pub struct Findings {
     pub unused: Vec<String>,
 }
 
-/// Compares the code of every service of every product with its definition.
+/// Compares the code of every service of every product that somebody may use with its
+/// definition. Those of the test bench ask for what they are not granted: that is what
+/// they are for.
 ///
 /// # Errors
 /// When manifests, definitions or sources cannot be read.
@@ -72,12 +74,7 @@ pub fn examine(tree: &Path) -> Result<Findings, Error> {
     let mut findings = Findings::default();
     // Services of one program, which is read once.
     let mut programs: BTreeMap<&Path, Vec<&Defined>> = BTreeMap::new();
-    // The services of the test bench ask for what they are not granted: that is what they
-    // are for.
-    for defined in services
-        .iter()
-        .filter(|defined| !defined.file.starts_with("tests"))
-    {
+    for defined in &services {
         programs
             .entry(&defined.service.program)
             .or_default()

@@ -105,9 +105,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<ExitCode>
     }
     let built = build::build_product(context, &arguments.product, &options)?;
     let materials = materials(context, &built.directory, &options)?;
-    // What attacks the state, services and the log with machines of their own is asked for
-    // by name or by --long: they take minutes to build.
-    let more = (arguments.long || !arguments.names.is_empty())
+    // Quick scenarios attack nothing but what is built already.
+    let more = (!arguments.quick)
         .then(|| more_machines(context, &built.directory, &options))
         .transpose()?;
 

@@ -52,36 +52,48 @@ pub struct Defined {
 /// # Errors
 /// When the product or a definition is wrong or cannot be read.
 pub fn of_product(tree: &Path, product: &str) -> Result<Vec<Defined>, Error> {
-    let resolved = Product::resolve(product, |name| {
-        let file = PathBuf::from("products").join(name).join("product.toml");
-        let text = fs::read_to_string(tree.join(&file)).ok()?;
-        Some(Definition { file, text })
-    })?;
-    let names: BTreeSet<&ServiceName> = resolved.services.iter().collect();
-    names
-        .into_iter()
-        .map(|name| read(tree, &resolved, name))
-        .collect()
+    services(tree, &resolve(tree, product)?)
 }
 
-/// The services of every product of the tree, by name, each with the products that
-/// have it.
+/// The services of every product of the tree that somebody may use, by name, each with
+/// the products that have it. Instrumented products are for the test bench alone.
 ///
 /// # Errors
 /// As [`of_product`], and when the products cannot be listed.
 pub fn of_all(tree: &Path) -> Result<Vec<(Defined, BTreeSet<String>)>, Error> {
     let mut found: BTreeMap<_, (Defined, BTreeSet<String>)> = BTreeMap::new();
-    for product in products(tree)? {
-        for defined in of_product(tree, &product)? {
+    for name in products(tree)? {
+        let product = resolve(tree, &name)?;
+        if product.instrumented {
+            continue;
+        }
+        for defined in services(tree, &product)? {
             // A product may have a definition of its own.
             let one = (defined.service.name.clone(), defined.file.clone());
             let (_, products) = found
                 .entry(one)
                 .or_insert_with(|| (defined, BTreeSet::new()));
-            products.insert(product.clone());
+            products.insert(name.clone());
         }
     }
     Ok(found.into_values().collect())
+}
+
+fn resolve(tree: &Path, product: &str) -> Result<Product, Error> {
+    let resolved = Product::resolve(product, |name| {
+        let file = PathBuf::from("products").join(name).join("product.toml");
+        let text = fs::read_to_string(tree.join(&file)).ok()?;
+        Some(Definition { file, text })
+    })?;
+    Ok(resolved)
+}
+
+fn services(tree: &Path, product: &Product) -> Result<Vec<Defined>, Error> {
+    let names: BTreeSet<&ServiceName> = product.services.iter().collect();
+    names
+        .into_iter()
+        .map(|name| read(tree, product, name))
+        .collect()
 }
 
 /// The names of all products of the tree.
@@ -154,6 +166,8 @@ mod tests {
             .collect();
         assert_eq!(serial.len(), 1);
         assert!(serial[0].1.contains("gateway") && serial[0].1.contains("demo"));
+        let products = all.iter().flat_map(|(_, products)| products);
+        assert!(products.clone().all(|name| name != "trial" && name != "later"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "boot_partition_decides_nothing",
     claim: "An emptied boot partition does not boot; one with nothing but the signed boot chain, or with \
             another machine's files, opens the same state as before and makes none anew.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

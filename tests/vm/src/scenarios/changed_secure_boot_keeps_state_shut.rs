@@ -16,7 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "changed_secure_boot_keeps_state_shut",
     claim: "With Secure Boot off, or with another owner's keys enrolled, the TPM does not open the state; \
             the recovery key does, and five wrong ones end the boot.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -13,7 +13,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "compromised_service_is_contained",
     claim: "A service that was taken over reaches no file, network, process, mount, device, system call, \
             executable memory or method that it was not granted, and takes no more than its share.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -14,7 +14,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "disk_in_another_machine_stays_shut",
     claim: "A disk that was moved to another machine, or whose machine got another TPM, opens by no TPM; \
             the machine asks for the recovery key.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

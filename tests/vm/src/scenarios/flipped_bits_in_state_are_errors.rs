@@ -14,7 +14,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "flipped_bits_in_state_are_errors",
     claim: "A flipped bit in the state's headers is survived by the second copy or refused; one in a \
             sector or in its tag is a read error, never data.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -15,7 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "foreign_state_is_refused",
     claim: "A volume that somebody else put in place of the state is never opened, whatever key he types, \
             nor taken over by a machine whose TPM was cleared.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

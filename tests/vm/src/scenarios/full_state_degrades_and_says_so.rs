@@ -11,7 +11,7 @@ use crate::scenario::{Class, Scenario};
 pub const SCENARIO: Scenario = Scenario {
     name: "full_state_degrades_and_says_so",
     claim: "With a full state the machine comes up, says that it is full, and still has room for its log.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -15,7 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "log_changes_are_found",
     claim: "A log entry that was edited, a log whose end was cut off, one that was wiped, and a disk that was \
             put back to an earlier day, are found by verifying.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -11,7 +11,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "log_flood_displaces_nothing",
     claim: "A service that floods the log fills its own share of it and no more: others' entries stay, and \
             the machine goes on.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

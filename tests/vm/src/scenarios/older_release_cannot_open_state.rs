@@ -13,7 +13,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "older_release_cannot_open_state",
     claim: "A later release that the owner signed opens the state without anything being sealed again; once it \
             was seen healthy, an older one with valid signatures does not open it any more.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -12,7 +12,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "other_signed_system_cannot_unseal",
     claim: "On the very machine, with the right PCR 7, another kernel bundle that the owner signed does not \
             get at the state's key.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -26,7 +26,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "power_cuts_leave_state_whole",
     claim: "A power cut at any moment of the first boot, of writing or of sealing again leaves a machine that goes on, with a \
             file system without faults that the TPM still opens, and a log that verifies.",
-    class: Class::Long,
+    class: Class::Default,
     run: |bench| campaign(bench, 5),
 };
 

@@ -16,7 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "recovery_key_opens_and_reseals",
     claim: "When the TPM is another one, the recovery key opens the state and seals it again, after which no \
             person is needed; the QR code that was shown holds that very key.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -12,7 +12,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "running_system_cannot_unseal_again",
     claim: "Once the Core runs, no program can meet the policy that the state's key is sealed under, not \
             even one that has the TPM.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -10,7 +10,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "standard_cryptsetup_opens_with_recovery_key",
     claim: "Standard tools on another machine open and check the state with the recovery key, and with \
             nothing else.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 

@@ -11,7 +11,7 @@ use crate::tpm_bus::judge;
 pub const SCENARIO: Scenario = Scenario {
     name: "tpm_bus_shows_no_secret",
     claim: "A tap on the TPM's bus reads no secret: neither while the state is made nor while it is opened.",
-    class: Class::Long,
+    class: Class::Default,
     run,
 };
 
