@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, id};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Child, Command};
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
@@ -49,10 +50,11 @@ pub fn ptrace_child() -> Result<()> {
     Ok(traced?)
 }
 
-/// Whether a signal would reach anybody but itself and its parent; none is sent.
+/// Whether a signal would reach another user's process; none is sent.
 pub fn signal_others() -> Result<()> {
     let mut refusal = Errno::ESRCH;
     for number in 1..PROCESSES {
+        // Its own, those included that a try before this one left behind.
         if is_ours(number) {
             continue;
         }
@@ -66,8 +68,8 @@ pub fn signal_others() -> Result<()> {
 }
 
 fn is_ours(number: i32) -> bool {
-    let number = u32::try_from(number).unwrap_or_default();
-    number == id() || number == std::os::unix::process::parent_id()
+    let process = fs::metadata(format!("/proc/{number}"));
+    process.is_ok_and(|process| process.uid() == Uid::current().as_raw())
 }
 
 /// Whether /proc shows any process of another program.
