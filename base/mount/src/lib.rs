@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod disk;
+mod memory;
 mod switch_root;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_move, mount_remount, unmount};
 
 pub use disk::{Esp, EspAccess, Usage, mount_state, usage};
+pub use memory::mount_memory;
 pub use switch_root::switch_root;
 
 /// File systems that the kernel makes.

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::groups;
 use crate::handover;
 use crate::kernel_log::say;
+use crate::runtime;
 use crate::settings::{STAGE_ARGUMENT, Settings};
 use crate::sockets::Sockets;
 use crate::state;
@@ -66,6 +67,7 @@ impl Launcher {
     pub fn start(&self, service: &Service) -> Result<Launched> {
         let sockets = self.sockets.of(&service.name)?;
         state::prepare(service)?;
+        runtime::prepare(service)?;
         let group = groups::make(service.name.as_str(), &service.limits)?;
         let settings = Settings::new(service, group, &self.places, self.landlock);
         let input = handover::pack(&settings, &sockets).context("cannot pass the settings on")?;

@@ -27,6 +27,7 @@ mod mounts;
 mod notify;
 mod output;
 mod report;
+mod runtime;
 mod settings;
 mod sockets;
 mod stage;

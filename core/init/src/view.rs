@@ -16,10 +16,8 @@ const PROGRAMS: &str = "/usr";
 /// Where the dynamic loader looks for itself and for libraries.
 const LIBRARIES: [&str; 2] = ["/lib", "/lib64"];
 
-/// The most a service may put into /tmp and into `/run/<service>`, in KiB. It counts
-/// as the service's memory.
+/// The most a service may put into /tmp, in KiB. It counts as the service's memory.
 const TEMPORARY_KIB: u32 = 16 * 1024;
-const RUNTIME_KIB: u32 = 4 * 1024;
 
 /// Where the socket of each interface lies.
 pub type Places = BTreeMap<String, PathBuf>;
@@ -62,14 +60,9 @@ pub fn items(service: &Service, places: &Places) -> Vec<Item> {
     items.extend(
         writable
             .chain(service.state_directory())
+            .chain(service.runtime_directory())
             .map(Item::Writable),
     );
-    items.extend(service.runtime_directory().map(|path| {
-        Item::Scratch(Scratch {
-            path,
-            size_kib: RUNTIME_KIB,
-        })
-    }));
     items.extend(service.devices.iter().map(|device| Item::Device {
         path: device.path.clone(),
         read: device.access.reads(),
@@ -188,7 +181,7 @@ mod tests {
             r#"Readable("/run/bastide/org.bastide.Init")"#,
             r#"Readable("/run/other")"#,
             r#"Device { path: "/dev/tpmrm0", read: true, write: false }"#,
-            r#"Scratch(Scratch { path: "/run/log", size_kib: 4096 })"#,
+            r#"Writable("/run/log")"#,
         ] {
             assert!(seen.iter().any(|seen| seen == item), "{item} in {seen:?}");
         }

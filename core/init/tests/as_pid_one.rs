@@ -157,8 +157,13 @@ impl Machine {
     }
 
     fn start(root: tempfile::TempDir, unshare: &[&str]) -> Self {
+        Self::start_after(root, unshare, "")
+    }
+
+    /// `first`: what a shell does in the root before PID 1 starts.
+    fn start_after(root: tempfile::TempDir, unshare: &[&str], first: &str) -> Self {
         let script = format!(
-            "set -eu; mount --bind {root} {root}; cd {root}; mount --rbind -o ro /usr usr/host; \
+            "set -eu; mount --bind {root} {root}; cd {root}; mount --rbind -o ro /usr usr/host; {first} \
              for name in {devices}; do mount --bind /dev/$name dev/$name; done; \
              pivot_root . old; exec perl -e '{LEAVE}' /usr/lib/bastide/init --without-landlock",
             devices = DEVICES.join(" "),
@@ -786,6 +791,88 @@ why = "takes lines from others"
     position(&log, r#""line":"<4>line 8""#);
     assert!(!log.contains("talker: <4>line 8"), "{log}");
     position(&log, "state directories are without limits");
+}
+
+/// Shows its runtime directory, adds to it, and fails the first time.
+const KEEPER: &str = r#"#!/usr/bin/perl
+$| = 1;
+my $own = "/run/$ARGV[0]";
+for my $name (qw(seal mark)) {
+    if (open(my $file, "<", "$own/$name")) { print "$name: ", <$file>, "\n" } else { print "$name: $!\n" }
+}
+printf "own: %o %d\n", (stat $own)[2, 4];
+if (-e "$own/mark") {
+    open(my $big, ">", "$own/big") or die;
+    my $written = 0;
+    for (1..8) { last unless defined syswrite($big, "x" x 1048576); $written++; }
+    print "room: $written MiB\n";
+    exec "/usr/lib/bastide/ready";
+}
+open(my $mark, ">", "$own/mark") or die "mark: $!";
+print $mark "mine";
+exit 1;
+"#;
+
+#[test]
+fn a_runtime_directory_holds_what_was_left_there_and_is_kept() {
+    let keeper = |user: &str, name: &str| {
+        definition(
+            "keeper",
+            user,
+            "notify",
+            &format!(
+                "arguments = [\"{name}\"]\nrestart = {{ when = \"always\", first-delay-milliseconds = 50 }}\n[runtime]\nwhy = \"keeps a mark\"\n"
+            ),
+        )
+    };
+    let left = keeper("log", "left");
+    let fresh = keeper("console-screen", "fresh");
+    // This one would get the directory of PID 1's own sockets.
+    let thief = keeper("console-serial", "bastide");
+    let last = definition(
+        "talker",
+        "console-serial",
+        "started",
+        "needs = [\"left\", \"fresh\"]\n[[calls]]\ninterface = \"org.bastide.Init\"\nmethods = [\"PowerOff\"]\nwhy = \"ends the test\"\n",
+    );
+    let Some(unshare) = unshare() else {
+        return;
+    };
+    let services = [
+        ("left", left.as_str()),
+        ("fresh", fresh.as_str()),
+        ("bastide", thief.as_str()),
+        ("last", last.as_str()),
+    ];
+    let root = tempfile::tempdir().expect("a folder");
+    furnish(
+        root.path(),
+        &services,
+        &[("keeper", KEEPER), ("ready", READY), ("talker", TALKER)],
+    );
+    // As the initramfs does.
+    let leave = "mount -t tmpfs tmpfs run; mkdir -m 0700 run/left; printf secret >run/left/seal; \
+                chown -R 503:503 run/left;";
+    let log = Machine::start_after(root, &unshare, leave).run();
+    in_order(
+        &log,
+        &[
+            "left: seal: secret",
+            "left: mark: No such file",
+            "service left ended: exit status 1",
+            "left: mark: mine",
+            "service left ready",
+        ],
+    );
+    position(&log, "left: own: 40700 503");
+    position(&log, "fresh: seal: No such file");
+    position(&log, "fresh: mark: mine");
+    position(&log, "fresh: own: 40700 502");
+    position(&log, "fresh: room: 4 MiB");
+    position(
+        &log,
+        "cannot prepare /run/bastide: it is there and belongs to somebody else",
+    );
 }
 
 #[test]

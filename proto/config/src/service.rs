@@ -69,7 +69,7 @@ pub struct Service {
     pub writable: Vec<PathGrant>,
     /// What it keeps across boots, if anything.
     pub state: Option<State>,
-    /// Why it has a directory of its own below /run while it runs, if it has.
+    /// Why it has a directory of its own below /run, if it has.
     pub runtime: Option<Why>,
     /// The devices it may open besides [`USUAL_DEVICES`].
     pub devices: Vec<Device>,
