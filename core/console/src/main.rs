@@ -91,7 +91,7 @@ fn run() -> Result<()> {
         _ => bail!("usage: console --screen|--line"),
     };
     let signals = take_signals()?;
-    let notifier = Notifier::new()?;
+    let mut notifier = Notifier::new()?;
     let terminal = Terminal::take()?;
     let kind = Kind::of(&env::var("TERM").unwrap_or_default());
     let mut session = Session {
@@ -105,8 +105,8 @@ fn run() -> Result<()> {
     };
     session.show(true)?;
     session.ask_size()?;
-    notifier.tell("READY=1\nSTATUS=shows the status page");
-    session.converse(&signals, &notifier)?;
+    notifier.ready("READY=1\nSTATUS=shows the status page");
+    session.converse(&signals, &mut notifier)?;
     session.terminal.write(&leave(kind, session.size))?;
     Ok(())
 }
@@ -132,7 +132,7 @@ struct Session {
 
 impl Session {
     /// Shows the page and answers keys until told to end.
-    fn converse(&mut self, signals: &SignalFd, notifier: &Notifier) -> Result<()> {
+    fn converse(&mut self, signals: &SignalFd, notifier: &mut Notifier) -> Result<()> {
         let mut keys = Keys::default();
         let mut read_at = Instant::now();
         let mut read_all_at = read_at;

@@ -34,7 +34,7 @@ use crate::mounts;
 use crate::notify::NotifySocket;
 use crate::output::Lines;
 use crate::report::Record;
-use crate::settings::NOTIFY_SOCKET;
+use crate::settings::notify_socket;
 use crate::supervisor::{Action, Exit, Level, Stop, Supervisor, UnitId};
 
 /// Messages or reads of one source handled before others have their turn.
@@ -49,7 +49,7 @@ struct Machine {
     supervisor: Supervisor,
     record: Record,
     signals: SignalFd,
-    notify: NotifySocket,
+    notify: BTreeMap<UnitId, NotifySocket>,
     bus: Bus,
     buttons: Vec<PowerButton>,
     outputs: BTreeMap<UnitId, Vec<Output>>,
@@ -68,7 +68,7 @@ struct Output {
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Signals,
-    Notify,
+    Notify(UnitId),
     Listener,
     Connection(u64),
     Button(usize),
@@ -93,7 +93,7 @@ pub fn run(landlock: bool) -> Result<Infallible> {
     record.step("sockets-made");
     let mut machine = Machine {
         signals: take_signals()?,
-        notify: NotifySocket::bind(Path::new(NOTIFY_SOCKET))?,
+        notify: notify_sockets(&supervisor)?,
         bus: Bus::bind(Path::new(SOCKET))?,
         buttons: PowerButton::all(),
         outputs: BTreeMap::new(),
@@ -112,6 +112,18 @@ pub fn run(landlock: bool) -> Result<Infallible> {
     loop {
         machine.turn()?;
     }
+}
+
+/// Makes the sockets on which services say how they are.
+fn notify_sockets(supervisor: &Supervisor) -> Result<BTreeMap<UnitId, NotifySocket>> {
+    let services = supervisor.ids();
+    let services = services.filter_map(|id| Some((id, supervisor.definition(id)?)));
+    services
+        .map(|(id, service)| {
+            let path = notify_socket(&service.name);
+            Ok((id, NotifySocket::bind(&path, service.user.uid())?))
+        })
+        .collect()
 }
 
 /// Blocks the signals that matter and makes them readable. Ctrl-Alt-Del becomes one
@@ -152,13 +164,16 @@ impl Machine {
     }
 
     fn wait(&self) -> Result<Vec<Source>> {
-        let mut sources = vec![Source::Signals, Source::Notify, Source::Listener];
+        let mut sources = vec![Source::Signals, Source::Listener];
         let listener = self.bus.listener();
         let mut descriptors = vec![
             PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.notify, PollFlags::IN),
             PollFd::new(&listener, PollFlags::IN),
         ];
+        for (id, socket) in &self.notify {
+            sources.push(Source::Notify(*id));
+            descriptors.push(PollFd::new(socket, PollFlags::IN));
+        }
         for (index, button) in self.buttons.iter().enumerate() {
             sources.push(Source::Button(index));
             descriptors.push(PollFd::new(button, PollFlags::IN));
@@ -200,7 +215,7 @@ impl Machine {
     fn deal_with(&mut self, source: Source) -> Result<()> {
         match source {
             Source::Signals => self.read_signals()?,
-            Source::Notify => self.read_notifications()?,
+            Source::Notify(id) => self.read_notifications(id)?,
             Source::Listener => {
                 let definitions: Vec<_> = self.supervisor.definitions().collect();
                 self.bus.accept(clock::now(), |uid| {
@@ -251,14 +266,19 @@ impl Machine {
         }
     }
 
-    fn read_notifications(&mut self) -> Result<()> {
+    fn read_notifications(&mut self, id: UnitId) -> Result<()> {
         for _ in 0..TURN {
-            let message = self.notify.receive().context("cannot read notifications")?;
+            let Some(socket) = self.notify.get(&id) else {
+                break;
+            };
+            let message = socket.receive().context("cannot read notifications")?;
             let Some((sender, notification)) = message else {
                 break;
             };
+            let service = self.supervisor.definition(id);
+            let user = service.map(|service| service.user.uid());
             // The stage has the number of the service too, but not yet its user.
-            if self.supervisor.user_of(sender.pid) != Some(sender.uid) {
+            if self.supervisor.pid(id) != Some(sender.pid) || user != Some(sender.uid) {
                 continue;
             }
             let now = clock::now();

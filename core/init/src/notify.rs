@@ -1,10 +1,13 @@
-//! The socket on which services say that they are ready (sd_notify(3)).
+//! The sockets on which services say that they are ready (sd_notify(3)).
+//!
+//! Each service has one of its own: what one of them sends without end takes nobody
+//! else's room or turn.
 
 use std::fs::{self, Permissions};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
@@ -38,17 +41,21 @@ pub struct NotifySocket {
 }
 
 impl NotifySocket {
-    /// Makes the socket. Every service may write to it; what counts is the sender
-    /// that the kernel names.
+    /// Makes the socket of a service, whose user alone may write to it; what counts is
+    /// the sender that the kernel names.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn bind(path: &Path) -> Result<Self> {
+    pub fn bind(path: &Path, uid: u32) -> Result<Self> {
         let bind = || -> io::Result<UnixDatagram> {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
             let socket = UnixDatagram::bind(path)?;
             socket.set_nonblocking(true)?;
             set_socket_passcred(&socket, true)?;
-            fs::set_permissions(path, Permissions::from_mode(0o666))?;
+            fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            chown(path, Some(uid), Some(uid))?;
             Ok(socket)
         };
         let socket = bind().with_context(|| format!("cannot listen on {}", path.display()))?;
@@ -150,13 +157,13 @@ mod tests {
     fn the_sender_is_the_one_that_the_kernel_names() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
-        let socket = NotifySocket::bind(&path).expect("bound");
+        let uid = rustix::process::getuid().as_raw();
+        let socket = NotifySocket::bind(&path, uid).expect("bound");
         assert_eq!(socket.receive().expect("works"), None);
         let client = UnixDatagram::unbound().expect("a socket");
         client.send_to(b"READY=1", &path).expect("sent");
         client.send_to(&[b'x'; LONGEST + 1], &path).expect("sent");
         let (sender, notification) = socket.receive().expect("works").expect("a message");
-        let uid = rustix::process::getuid().as_raw();
         assert_eq!((sender.pid, sender.uid), (std::process::id(), uid));
         assert!(notification.ready);
         let (sender, notification) = socket.receive().expect("works").expect("a message");

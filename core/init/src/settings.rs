@@ -1,9 +1,10 @@
 //! What PID 1 tells the stage between itself and a service's program.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use bastide_config::name::ServiceName;
 use bastide_config::service::{Namespace as Shared, Resource, Service};
 use bastide_sandbox::{Item, Namespace};
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,8 @@ pub const STAGE_ARGUMENT: &str = "--start-service";
 /// The largest settings, in bytes: a definition is bounded, and so are these.
 pub const SIZE_LIMIT: u64 = 256 * 1024;
 
-/// Where services say that they are ready.
-pub const NOTIFY_SOCKET: &str = "/run/bastide/notify";
+/// Where services say that they are ready: each on a socket of its own.
+pub const NOTIFICATIONS: &str = "/run/bastide/notify";
 
 /// Everything the stage needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,12 +70,19 @@ pub enum Limited {
     LockedMemory,
 }
 
+/// Where a service says that it is ready.
+#[must_use]
+pub fn notify_socket(service: &ServiceName) -> PathBuf {
+    Path::new(NOTIFICATIONS).join(service.as_str())
+}
+
 impl Settings {
     /// The settings of a service whose control group lies in `group`.
     #[must_use]
     pub fn new(service: &Service, group: PathBuf, places: &Places, landlock: bool) -> Self {
         let mut environment = service.environment.clone();
-        environment.insert("NOTIFY_SOCKET".to_owned(), NOTIFY_SOCKET.to_owned());
+        let notify = notify_socket(&service.name).display().to_string();
+        environment.insert("NOTIFY_SOCKET".to_owned(), notify);
         if let Some(watchdog) = service.watchdog {
             let microseconds = watchdog.as_micros().to_string();
             environment.insert("WATCHDOG_USEC".to_owned(), microseconds);
@@ -149,10 +157,6 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use bastide_config::name::ServiceName;
-
     use super::*;
 
     fn settings(rest: &str) -> Settings {
@@ -176,7 +180,7 @@ mod tests {
         assert!(!settings.network && settings.landlock);
         assert_eq!(
             settings.environment_of(1),
-            ["NOTIFY_SOCKET=/run/bastide/notify"]
+            ["NOTIFY_SOCKET=/run/bastide/notify/x"]
         );
     }
 
@@ -197,7 +201,7 @@ mod tests {
                 "LISTEN_FDNAMES=kernel:audit",
                 "LISTEN_FDS=2",
                 "LISTEN_PID=1",
-                "NOTIFY_SOCKET=/run/bastide/notify",
+                "NOTIFY_SOCKET=/run/bastide/notify/x",
                 "WATCHDOG_USEC=2000000"
             ]
         );

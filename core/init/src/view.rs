@@ -8,7 +8,7 @@ use bastide_ipc::init;
 use bastide_landlock::{Access, Rule, loader};
 use bastide_sandbox::{Item, Namespace, Scratch};
 
-use crate::settings::NOTIFY_SOCKET;
+use crate::settings::notify_socket;
 
 /// Where programs and libraries lie.
 const PROGRAMS: &str = "/usr";
@@ -41,7 +41,7 @@ pub fn items(service: &Service, places: &Places) -> Vec<Item> {
     let mut items = vec![
         Item::Programs(PathBuf::from(PROGRAMS)),
         Item::Processes,
-        Item::Readable(PathBuf::from(NOTIFY_SOCKET)),
+        Item::Readable(notify_socket(&service.name)),
         Item::Scratch(Scratch {
             path: PathBuf::from("/tmp"),
             size_kib: TEMPORARY_KIB,

@@ -423,7 +423,7 @@ fn services_are_confined_supervised_and_stopped_whatever_they_do() {
         "identity: NSpid: 1",
         "identity: Umask: 0077",
         "identity: SigBlk: 0000000000000000",
-        "identity: environment: NOTIFY_SOCKET=/run/bastide/notify TERM=dumb WATCHDOG_USEC=300000000",
+        "identity: environment: NOTIFY_SOCKET=/run/bastide/notify/identity TERM=dumb WATCHDOG_USEC=300000000",
         "identity: descriptors: 0 1 2",
         "identity: group: 0::/",
         "identity: argument: one two",
@@ -578,6 +578,8 @@ opendir(my $top, "/") or die;
 print "root: ", join(" ", sort grep { !/^\./ } readdir $top), "\n";
 opendir(my $dev, "/dev") or die;
 print "devices: ", join(" ", sort grep { !/^\./ } readdir $dev), "\n";
+opendir(my $sockets, "/run/bastide/notify") or die;
+print "sockets to PID 1: ", join(" ", sort grep { !/^\./ } readdir $sockets), "\n";
 opendir(my $net, "/sys") and print "sysfs is there\n";
 open(my $list, "<", "/proc/self/net/dev") or die;
 print "interfaces: ", join(" ", map { /^\s*(\w+):/ ? $1 : () } <$list>), "\n";
@@ -717,6 +719,7 @@ why = "tries what it may keep for a while"
         "in /proc: processes only",
         "root: dev etc lib lib64 proc run tmp usr var",
         "devices: full null random urandom zero",
+        "sockets to PID 1: probe",
         "interfaces: lo",
         "mount: / ro,nosuid,nodev,noexec",
         "mount: /usr ro,nosuid,nodev",

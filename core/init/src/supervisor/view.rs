@@ -29,11 +29,9 @@ impl Supervisor {
         unit.is_some_and(|unit| matches!(unit.state, State::Ready { .. }))
     }
 
-    /// The user of the service whose main process this is.
-    #[must_use]
-    pub fn user_of(&self, pid: u32) -> Option<u32> {
-        let unit = self.units.get(self.index_of(pid)?)?;
-        Some(unit.definition.as_ref()?.user.uid())
+    /// All services, usable or not.
+    pub fn ids(&self) -> impl Iterator<Item = UnitId> {
+        (0..self.units.len()).map(UnitId)
     }
 
     /// The main process of a service, if it has one.

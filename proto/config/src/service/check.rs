@@ -22,6 +22,9 @@ const SOCKET_PATH_LIMIT: usize = 107;
 /// Where PID 1's sockets and those of Varlink interfaces lie.
 const SOCKETS: &str = "/run/bastide";
 
+/// The directory below it with the sockets on which PID 1 hears how services are.
+const NOTIFICATIONS: &str = "notify";
+
 /// Devices that every service has.
 pub const USUAL_DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
@@ -124,12 +127,18 @@ fn refuse_sockets(text: &str) -> Result<(), String> {
     let inside = text.strip_prefix(SOCKETS);
     let interface = |rest: &str| {
         let name = rest.trim_start_matches('/');
-        rest.is_empty() || rest.starts_with('/') && (name == "notify" || name.starts_with("org."))
+        let reserved = NOTIFICATIONS == name || name.starts_with("org.");
+        rest.is_empty() || rest.starts_with('/') && (reserved || is_notification(text))
     };
     if inside.is_some_and(interface) {
         return Err("holds sockets, which are asked for with `calls`".to_owned());
     }
     Ok(())
+}
+
+/// Whether it lies where each service has its socket to PID 1.
+fn is_notification(text: &str) -> bool {
+    text.starts_with(&format!("{SOCKETS}/{NOTIFICATIONS}/"))
 }
 
 pub(super) fn device(text: &str) -> Result<PathBuf, String> {
@@ -153,7 +162,8 @@ pub(super) fn socket_path(text: &str) -> Result<PathBuf, String> {
         return Err(format!("longer than {SOCKET_PATH_LIMIT} bytes"));
     }
     let own = format!("{SOCKETS}/{INIT_INTERFACE}");
-    if text == own || text == format!("{SOCKETS}/notify") {
+    let notifications = format!("{SOCKETS}/{NOTIFICATIONS}");
+    if text == own || text == notifications || is_notification(text) {
         return Err("is a socket of PID 1 itself".to_owned());
     }
     Ok(path)
@@ -198,6 +208,7 @@ mod tests {
             "/etc/é",
             "/run/bastide",
             "/run/bastide/notify",
+            "/run/bastide/notify/log",
             "/run/bastide/org.bastide.Init",
         ] {
             assert!(readable(bad).is_err(), "{bad}");
@@ -231,6 +242,7 @@ mod tests {
             "/dev/null",
             "/tmp/x",
             "/run/bastide/notify",
+            "/run/bastide/notify/log",
             "/run/bastide/org.bastide.Init",
             &long,
         ] {
