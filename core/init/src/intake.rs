@@ -1,10 +1,10 @@
 //! Handing the lines of services on to the service that keeps the log.
 //!
 //! That service is `log`, if its definition has a socket `intake` of the kind
-//! `sequential`. Each line is one packet of JSON. PID 1 never waits for it: lines for
-//! which there is no room are counted, and the count is told with the next one.
+//! `sequential`. Each line is one packet of JSON. PID 1 never waits for it: a line for
+//! which there is no room stays where it is, and whoever wrote it waits.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use bastide_config::service::{Service, SocketKind};
@@ -23,7 +23,6 @@ const SOCKET: &str = "intake";
 pub struct Intake {
     place: Option<PathBuf>,
     socket: Option<OwnedFd>,
-    dropped: u64,
 }
 
 impl Intake {
@@ -43,30 +42,13 @@ impl Intake {
         }
     }
 
-    /// Hands a line on. `false`: there is nobody to take it, or not any more.
-    pub fn take(&mut self, service: &str, uid: u32, pid: Option<u32>, line: &str) -> bool {
-        if self.dropped > 0 {
-            let lost = format!("<4>{} lines of services were dropped", self.dropped);
-            match self.send("init", 0, Some(1), &lost) {
-                Sent::Taken => self.dropped = 0,
-                Sent::NoRoom => {
-                    self.dropped = self.dropped.saturating_add(1);
-                    return true;
-                }
-                Sent::Nobody => return false,
-            }
-        }
-        match self.send(service, uid, pid, line) {
-            Sent::Taken => true,
-            Sent::NoRoom => {
-                self.dropped = self.dropped.saturating_add(1);
-                true
-            }
-            Sent::Nobody => false,
-        }
+    /// What becomes writable when there is room again, if it is connected.
+    pub fn connection(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
     }
 
-    fn send(&mut self, service: &str, uid: u32, pid: Option<u32>, line: &str) -> Sent {
+    /// Hands a line on, without waiting.
+    pub fn send(&mut self, service: &str, uid: u32, pid: Option<u32>, line: &str) -> Sent {
         let Ok(service) = StreamName::new(service) else {
             return Sent::Nobody;
         };
@@ -106,9 +88,14 @@ impl Intake {
     }
 }
 
-enum Sent {
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
     Taken,
+    /// There is no room now.
     NoRoom,
+    /// There is nobody to take it, or not any more.
     Nobody,
 }
 
@@ -119,14 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_taken_dropped_and_counted() {
+    fn lines_are_taken_while_there_is_room() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("intake");
         let mut intake = Intake {
             place: Some(path.clone()),
             ..Intake::default()
         };
-        assert!(!intake.take("one", 502, Some(7), "nobody listens yet"));
+        let mut send = |line: &str| intake.send("one", 502, Some(7), line);
+        assert_eq!(send("nobody listens yet"), Sent::Nobody);
 
         let listener = socket_with(
             AddressFamily::UNIX,
@@ -137,7 +125,7 @@ mod tests {
         .expect("a socket");
         bind(&listener, &SocketAddrUnix::new(&path).expect("short")).expect("bound");
         listen(&listener, 8).expect("listens");
-        assert!(intake.take("one", 502, Some(7), "<4>\"quoted\" line"));
+        assert_eq!(send("<4>\"quoted\" line"), Sent::Taken);
         let connection = accept(&listener).expect("connected");
         let mut bytes = [0; 4096];
         let mut receive = || {
@@ -151,23 +139,19 @@ mod tests {
         assert_eq!(line["uid"], 502);
         assert_eq!(line["line"], "<4>\"quoted\" line");
 
-        // Nobody reads: PID 1 does not wait, and counts.
+        // Nobody reads: PID 1 does not wait, and nothing is lost.
         let mut sent = 0_u64;
-        while intake.dropped == 0 {
-            assert!(intake.take("one", 502, Some(7), &"x".repeat(800)));
+        while send(&"x".repeat(800)) == Sent::Taken {
             sent += 1;
         }
-        for _ in 0..9 {
-            assert!(intake.take("one", 502, Some(7), "lost too"));
-        }
-        for _ in 1..sent {
+        assert_eq!(send("waits"), Sent::NoRoom);
+        for _ in 0..sent {
             receive();
         }
-        assert!(intake.take("one", 502, Some(7), "there again"));
-        assert_eq!(receive()["line"], "<4>10 lines of services were dropped");
-        assert_eq!(receive()["line"], "there again");
+        assert_eq!(send("waits"), Sent::Taken);
+        assert_eq!(receive()["line"], "waits");
         drop((connection, listener));
         std::fs::remove_file(&path).expect("removed");
-        assert!(!intake.take("one", 502, Some(7), "the log is gone"));
+        assert_eq!(send("the log is gone"), Sent::Nobody);
     }
 }

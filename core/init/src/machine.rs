@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -15,7 +14,7 @@ use bastide_ipc::init::SOCKET;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, read};
+use rustix::io::Errno;
 use rustix::process::{WaitOptions, WaitStatus, wait};
 use rustix::system::{RebootCommand, reboot};
 
@@ -27,12 +26,12 @@ use crate::clock;
 use crate::farewell;
 use crate::groups;
 use crate::healthy;
-use crate::intake::{self, Intake};
+use crate::intake::{self, Intake, Sent};
 use crate::kernel_log::say;
 use crate::launch::{self, Launcher};
 use crate::mounts;
 use crate::notify::NotifySocket;
-use crate::output::Lines;
+use crate::output::{Output, TO_KERNEL, TO_LOG};
 use crate::report::Record;
 use crate::settings::notify_socket;
 use crate::supervisor::{Action, Exit, Level, Stop, Supervisor, UnitId};
@@ -57,13 +56,6 @@ struct Machine {
     intake: Intake,
 }
 
-/// What one process of a service writes. The process may be gone while what it
-/// left behind still writes, and the next one may have begun: hence several.
-struct Output {
-    source: OwnedFd,
-    lines: Lines,
-}
-
 /// What a descriptor is of.
 #[derive(Debug, Clone, Copy)]
 enum Source {
@@ -73,6 +65,8 @@ enum Source {
     Connection(u64),
     Button(usize),
     Output(UnitId, usize),
+    /// Has room again, or is gone; either is found out by passing lines on.
+    Intake,
 }
 
 /// Runs the machine until it is stopped. `landlock`: whether services are confined
@@ -160,6 +154,7 @@ impl Machine {
         self.bus.end_silent(now);
         let actions = self.supervisor.tick(now);
         self.carry_out(actions);
+        self.pass_lines_on();
         Ok(())
     }
 
@@ -180,9 +175,18 @@ impl Machine {
         }
         for (id, outputs) in &self.outputs {
             for (index, output) in outputs.iter().enumerate() {
-                sources.push(Source::Output(*id, index));
-                descriptors.push(PollFd::new(&output.source, PollFlags::IN));
+                if let Some(source) = output.wanted() {
+                    sources.push(Source::Output(*id, index));
+                    descriptors.push(PollFd::from_borrowed_fd(source, PollFlags::IN));
+                }
             }
+        }
+        let mut outputs = self.outputs.values().flatten();
+        if outputs.any(|output| output.next().is_some())
+            && let Some(connection) = self.intake.connection()
+        {
+            sources.push(Source::Intake);
+            descriptors.push(PollFd::from_borrowed_fd(connection, PollFlags::OUT));
         }
         for (id, descriptor, flags) in self.bus.waiting() {
             sources.push(Source::Connection(id));
@@ -205,8 +209,8 @@ impl Machine {
             .zip(sources)
             .filter(|(descriptor, _)| !descriptor.revents().is_empty())
             .map(|(_, source)| source);
-        // Backwards within the outputs of a service, so that removing one does not
-        // change the place of those still to come.
+        // Backwards, so that removing a button does not change the place of those still to
+        // come, and what a service has written comes before its end.
         let mut happened: Vec<Source> = happened.collect();
         happened.reverse();
         Ok(happened)
@@ -232,6 +236,7 @@ impl Machine {
                 }
             }
             Source::Output(id, index) => self.read_output(id, index),
+            Source::Intake => {}
         }
         Ok(())
     }
@@ -303,39 +308,61 @@ impl Machine {
     }
 
     fn read_output(&mut self, id: UnitId, index: usize) {
-        let Some(outputs) = self.outputs.get_mut(&id) else {
-            return;
+        let most = if self.goes_to_log(id) {
+            TO_LOG
+        } else {
+            TO_KERNEL
         };
-        let Some(output) = outputs.get_mut(index) else {
-            return;
-        };
-        let mut bytes = [0; 4096];
-        let now = clock::now();
-        let (lines, over) = match read(&output.source, &mut bytes) {
-            Ok(0) => (output.lines.finish(now), true),
-            Ok(count) => {
-                let bytes = bytes.get(..count).unwrap_or_default();
-                (output.lines.push(bytes, now), false)
-            }
-            Err(Errno::AGAIN | Errno::INTR) => (Vec::new(), false),
-            Err(_) => (output.lines.finish(now), true),
-        };
-        if over {
-            outputs.remove(index);
+        let outputs = self.outputs.get_mut(&id);
+        if let Some(output) = outputs.and_then(|outputs| outputs.get_mut(index)) {
+            output.read(most, clock::now());
         }
-        let name = self.supervisor.name(id);
-        let pid = self.supervisor.pid(id);
-        let uid = self
-            .supervisor
-            .definition(id)
-            .map_or(0, |service| service.user.uid());
+        self.pass_lines_on();
+    }
+
+    /// Whether lines of a service are for the log now, and not for the kernel's.
+    fn goes_to_log(&self, id: UnitId) -> bool {
         // The log's own lines would come back to it for ever.
-        let by_intake = name != intake::SERVICE && self.supervisor.is_ready(intake::SERVICE);
-        for line in lines {
-            if !(by_intake && self.intake.take(name, uid, pid, &line)) {
-                say(Level::Notice, &format!("{name}: {line}"));
+        self.supervisor.name(id) != intake::SERVICE && self.supervisor.is_ready(intake::SERVICE)
+    }
+
+    /// Passes lines on as far as there is room: one of each service, and again.
+    fn pass_lines_on(&mut self) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let mut room = true;
+        while room {
+            room = false;
+            for (id, outputs) in &mut outputs {
+                let next = outputs.iter_mut().find(|output| output.next().is_some());
+                if let Some(output) = next
+                    && self.pass_on(*id, output.pid(), output.next().unwrap_or_default())
+                {
+                    output.passed();
+                    room = true;
+                }
             }
         }
+        outputs.retain(|_, outputs| {
+            outputs.retain(|output| !output.is_over());
+            !outputs.is_empty()
+        });
+        self.outputs = outputs;
+    }
+
+    /// `false`: there is no room now.
+    fn pass_on(&mut self, id: UnitId, pid: u32, line: &str) -> bool {
+        let name = self.supervisor.name(id);
+        let sent = if self.goes_to_log(id) {
+            let service = self.supervisor.definition(id);
+            let uid = service.map_or(0, |service| service.user.uid());
+            self.intake.send(name, uid, Some(pid), line)
+        } else {
+            Sent::Nobody
+        };
+        if sent == Sent::Nobody {
+            say(Level::Notice, &format!("{name}: {line}"));
+        }
+        sent != Sent::NoRoom
     }
 
     fn stop(&mut self, stop: Stop, why: &str) {
@@ -374,10 +401,8 @@ impl Machine {
         };
         match self.launcher.start(service) {
             Ok(launched) => {
-                self.outputs.entry(id).or_default().push(Output {
-                    source: launched.output,
-                    lines: Lines::default(),
-                });
+                let output = Output::new(launched.pid, launched.output);
+                self.outputs.entry(id).or_default().push(output);
                 self.supervisor.launched(id, launched.pid, clock::now())
             }
             Err(error) => {

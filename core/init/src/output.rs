@@ -1,7 +1,13 @@
-//! What services write, line by line into the kernel's log.
+//! What services write, line by line on its way to the log.
 //!
 //! A service that writes without end fills neither our memory nor the log: a line
-//! is cut, and above a number of lines within a time the rest is only counted.
+//! is cut, above a number of lines within a time the rest is only counted, and no more
+//! is read while there is no room for the lines that were.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::{Errno, read};
 
 use crate::kernel_log::one_line;
 use crate::supervisor::Moment;
@@ -9,15 +15,85 @@ use crate::supervisor::Moment;
 /// The longest line kept, in bytes.
 const LONGEST_LINE: usize = 800;
 
-/// Lines passed on within one [`PERIOD`].
-const LINES: u32 = 100;
+/// Lines passed on within one [`PERIOD`], to the kernel's log, which is small and has
+/// no limits of its own.
+pub const TO_KERNEL: u32 = 100;
+
+/// The same, to the service that keeps the log: what that takes of one source at once.
+pub const TO_LOG: u32 = 10_000;
 
 /// The time after which the count begins anew.
 const PERIOD: Moment = Moment::from_seconds(10);
 
-/// The lines of one service.
+/// What one process of a service writes. The process may be gone while what it left
+/// behind still writes, and the next one may have begun: a service may have several.
+#[derive(Debug)]
+pub struct Output {
+    pid: u32,
+    source: OwnedFd,
+    lines: Lines,
+    waiting: VecDeque<String>,
+    /// Whether nothing more comes.
+    over: bool,
+}
+
+impl Output {
+    /// What the process writes to the other end of `source`, which must not block.
+    pub fn new(pid: u32, source: OwnedFd) -> Self {
+        Self {
+            pid,
+            source,
+            lines: Lines::default(),
+            waiting: VecDeque::new(),
+            over: false,
+        }
+    }
+
+    /// The process, which may be gone.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Reads some of it; at most `most` lines of a [`PERIOD`] are passed on.
+    pub fn read(&mut self, most: u32, now: Moment) {
+        let mut bytes = [0; 4096];
+        match read(&self.source, &mut bytes) {
+            Ok(count) if count > 0 => {
+                let bytes = bytes.get(..count).unwrap_or_default();
+                self.waiting.extend(self.lines.push(bytes, most, now));
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(_) | Err(_) => {
+                self.waiting.extend(self.lines.finish(most, now));
+                self.over = true;
+            }
+        }
+    }
+
+    /// The source, if more may be read: lines that wait come first.
+    pub fn wanted(&self) -> Option<BorrowedFd<'_>> {
+        (self.waiting.is_empty() && !self.over).then(|| self.source.as_fd())
+    }
+
+    /// The line to pass on next.
+    pub fn next(&self) -> Option<&str> {
+        self.waiting.front().map(String::as_str)
+    }
+
+    /// The line to pass on next was passed on.
+    pub fn passed(&mut self) {
+        self.waiting.pop_front();
+    }
+
+    /// Whether nothing more comes, and nothing waits.
+    pub fn is_over(&self) -> bool {
+        self.over && self.waiting.is_empty()
+    }
+}
+
+/// The lines of one process.
 #[derive(Debug, Default)]
-pub struct Lines {
+struct Lines {
     partial: Vec<u8>,
     /// Whether the rest of the present line is dropped.
     cut: bool,
@@ -28,14 +104,14 @@ pub struct Lines {
 
 impl Lines {
     /// Takes bytes in and hands out the lines that are complete.
-    pub fn push(&mut self, bytes: &[u8], now: Moment) -> Vec<String> {
+    fn push(&mut self, bytes: &[u8], most: u32, now: Moment) -> Vec<String> {
         let mut lines = Vec::new();
         for byte in bytes {
             match byte {
                 b'\n' => {
                     let line = std::mem::take(&mut self.partial);
                     self.cut = false;
-                    self.pass(&line, now, &mut lines);
+                    self.pass(&line, most, now, &mut lines);
                 }
                 _ if self.cut => {}
                 _ => {
@@ -48,17 +124,17 @@ impl Lines {
     }
 
     /// Hands out what is left when no more bytes come.
-    pub fn finish(&mut self, now: Moment) -> Vec<String> {
+    fn finish(&mut self, most: u32, now: Moment) -> Vec<String> {
         let line = std::mem::take(&mut self.partial);
         let mut lines = Vec::new();
-        self.pass(&line, now, &mut lines);
+        self.pass(&line, most, now, &mut lines);
         if self.dropped > 0 {
             lines.push(format!("{} lines dropped", self.dropped));
         }
         lines
     }
 
-    fn pass(&mut self, line: &[u8], now: Moment, lines: &mut Vec<String>) {
+    fn pass(&mut self, line: &[u8], most: u32, now: Moment, lines: &mut Vec<String>) {
         if now.since(self.since) >= PERIOD {
             if self.dropped > 0 {
                 lines.push(format!("{} lines dropped", self.dropped));
@@ -72,7 +148,7 @@ impl Lines {
         if text.is_empty() {
             return;
         }
-        if self.passed < LINES {
+        if self.passed < most {
             self.passed += 1;
             lines.push(text.to_owned());
         } else {
@@ -89,12 +165,34 @@ mod tests {
     fn lines_come_out_whole_and_clean() {
         let mut lines = Lines::default();
         let now = Moment::from_seconds(1);
-        assert!(lines.push(b"on", now).is_empty());
+        assert!(lines.push(b"on", TO_KERNEL, now).is_empty());
         assert_eq!(
-            lines.push(b"e\n\n\x1b[2Jtwo\r\nth", now),
+            lines.push(b"e\n\n\x1b[2Jtwo\r\nth", TO_KERNEL, now),
             ["one", " [2Jtwo"]
         );
-        assert_eq!(lines.finish(now), ["th"]);
+        assert_eq!(lines.finish(TO_KERNEL, now), ["th"]);
+    }
+
+    #[test]
+    fn nothing_is_read_while_lines_wait() {
+        let (source, theirs) = rustix::pipe::pipe().expect("a pipe");
+        let mut output = Output::new(7, source);
+        let now = Moment::from_seconds(1);
+        rustix::io::write(&theirs, b"one\ntwo\nrest").expect("written");
+        assert!(output.wanted().is_some() && output.next().is_none());
+        output.read(TO_LOG, now);
+        for line in ["one", "two"] {
+            assert_eq!(output.next(), Some(line));
+            assert!(output.wanted().is_none());
+            output.passed();
+        }
+        assert!(output.wanted().is_some());
+        drop(theirs);
+        output.read(TO_LOG, now);
+        assert!(output.wanted().is_none() && !output.is_over());
+        assert_eq!(output.next(), Some("rest"));
+        output.passed();
+        assert!(output.is_over());
     }
 
     #[test]
@@ -102,9 +200,9 @@ mod tests {
         let mut lines = Lines::default();
         let now = Moment::from_seconds(1);
         for _ in 0..1000 {
-            assert!(lines.push(&[b'x'; 1000], now).is_empty());
+            assert!(lines.push(&[b'x'; 1000], TO_KERNEL, now).is_empty());
         }
-        let out = lines.push(b"\nnext\n", now);
+        let out = lines.push(b"\nnext\n", TO_KERNEL, now);
         assert_eq!(out[0].len(), LONGEST_LINE);
         assert_eq!(out[1], "next");
     }
@@ -113,9 +211,11 @@ mod tests {
     fn a_flood_is_counted_and_not_passed_on() {
         let mut lines = Lines::default();
         let flood = b"x\n".repeat(1000);
-        let passed = lines.push(&flood, Moment::from_seconds(20)).len();
+        let passed = lines
+            .push(&flood, TO_KERNEL, Moment::from_seconds(20))
+            .len();
         assert_eq!(passed, 100);
-        let later = lines.push(b"y\n", Moment::from_seconds(31));
+        let later = lines.push(b"y\n", TO_KERNEL, Moment::from_seconds(31));
         assert_eq!(later, ["900 lines dropped", "y"]);
     }
 }

@@ -608,9 +608,13 @@ if (!-e "/var/lib/log/ran") {
     exit 7;
 }
 open(my $intake, "<&=", 3) or die;
+# Meanwhile there is more than the socket has room for.
+sleep 1;
 accept(my $connection, $intake) or die;
+my $gush = 0;
 while (defined recv($connection, my $packet, 4096, 0)) {
     last if $packet eq "";
+    if ($packet =~ /"service":"gush"/) { print "all of gush\n" if ++$gush == 1500; next }
     print "took $packet\n";
 }
 "#;
@@ -625,6 +629,15 @@ send($socket, "early", 0, pack_sockaddr_un("/run/lines")) or die "send: $!";
 send($socket, "late", 0, pack_sockaddr_un("/run/lines")) or die "send: $!";
 socket(my $notify, PF_UNIX, SOCK_DGRAM, 0) or die;
 send($notify, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die;
+sleep 1 while 1;
+"#;
+
+/// Writes much at once, when the log is back.
+const GUSH: &str = r#"#!/usr/bin/perl
+$SIG{TERM} = sub { exit };
+select(undef, undef, undef, 0.6);
+print "x" x 80, "\n" for 1..1500;
+$| = 1;
 sleep 1 while 1;
 "#;
 
@@ -771,12 +784,19 @@ why = "takes lines from others"
         "started",
         "needs = [\"log\"]\n[[calls]]\ninterface = \"org.bastide.Init\"\nmethods = [\"PowerOff\"]\nwhy = \"ends the test\"\n",
     );
+    let gush = definition("gush", "console-serial", "started", "needs = [\"log\"]\n");
     let services = [
         ("log", log_service.as_str()),
         ("sender", sender.as_str()),
         ("talker", talker.as_str()),
+        ("gush", gush.as_str()),
     ];
-    let programs = [("log", LOG), ("sender", SENDER), ("talker", TALKER)];
+    let programs = [
+        ("log", LOG),
+        ("sender", SENDER),
+        ("talker", TALKER),
+        ("gush", GUSH),
+    ];
     let Some(machine) = Machine::boot(&services, &programs) else {
         return;
     };
@@ -792,6 +812,9 @@ why = "takes lines from others"
         ],
     );
     position(&log, r#""line":"<4>line 8""#);
+    // Who writes too much waits; nobody's line is dropped.
+    position(&log, "log: all of gush");
+    assert!(!log.contains("dropped"), "{log}");
     assert!(!log.contains("talker: <4>line 8"), "{log}");
     position(&log, "state directories are without limits");
 }
