@@ -81,7 +81,8 @@ pub fn run(landlock: bool) -> Result<Infallible> {
     record.step_at("init-started", started);
     record.step("init-mounted");
     groups::prepare()?;
-    let supervisor = Supervisor::new(catalogue::read(Path::new(catalogue::SERVICES))?);
+    let services = catalogue::read(Path::new(catalogue::SERVICES))?;
+    let supervisor = Supervisor::new(services, intake::SERVICE);
     record.step("services-read");
     let launcher = Launcher::new(supervisor.definitions(), landlock)?;
     record.step("sockets-made");

@@ -10,6 +10,7 @@
 
 mod action;
 mod graph;
+mod log;
 mod policy;
 mod settle;
 mod unit;
@@ -25,6 +26,7 @@ use bastide_config::service::{Readiness, Service};
 
 pub use action::{Action, Exit, Level, Moment, Notification, Stop, UnitId};
 use graph::Graph;
+use log::Log;
 use policy::{Verdict, after_exit};
 use unit::{State, Then, Unit};
 
@@ -38,6 +40,7 @@ pub struct Supervisor {
     phase: Phase,
     announced: Announced,
     ready_at: Option<Moment>,
+    log: Option<Log>,
     actions: Vec<Action>,
 }
 
@@ -58,10 +61,14 @@ enum Announced {
 
 impl Supervisor {
     /// Takes the definitions: those that could be read, and the reason for each
-    /// that could not.
+    /// that could not. `log`: the name of the service that keeps the log.
     #[must_use]
-    pub fn new(definitions: Vec<(ServiceName, Result<Service, String>)>) -> Self {
+    pub fn new(definitions: Vec<(ServiceName, Result<Service, String>)>, log: &str) -> Self {
         let graph = Graph::new(&definitions);
+        let log = definitions
+            .iter()
+            .position(|(name, _)| name.as_str() == log)
+            .map(|index| Log::new(index, &graph));
         let mut units = Vec::new();
         let mut broken = Vec::new();
         for (index, (name, definition)) in definitions.into_iter().enumerate() {
@@ -88,6 +95,7 @@ impl Supervisor {
             phase: Phase::Running,
             announced: Announced::Nothing,
             ready_at: None,
+            log,
             actions: Vec::new(),
         };
         for (index, problem) in broken {
@@ -98,6 +106,7 @@ impl Supervisor {
 
     /// What to do at the very beginning.
     pub fn begin(&mut self, now: Moment) -> Vec<Action> {
+        self.await_log(now);
         self.settle(now);
         self.take()
     }
@@ -226,7 +235,7 @@ impl Supervisor {
             Phase::Running | Phase::Over => None,
         };
         let units = self.units.iter().filter_map(|unit| unit.state.deadline());
-        units.chain(phase).min()
+        units.chain(phase).chain(self.log_deadline()).min()
     }
 
     fn take(&mut self) -> Vec<Action> {

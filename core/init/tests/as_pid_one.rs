@@ -598,11 +598,11 @@ $SIG{TERM} = sub { exit };
 print "passed: $ENV{LISTEN_FDS} $ENV{LISTEN_FDNAMES} to $ENV{LISTEN_PID}, is $$\n";
 open(my $lines, "<&=", 4) or die;
 bless $lines;
+socket(my $notify, PF_UNIX, SOCK_DGRAM, 0) or die;
+send($notify, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die;
 my $message = "";
 recv($lines, $message, 4096, 0);
 print "datagram: $message\n";
-socket(my $notify, PF_UNIX, SOCK_DGRAM, 0) or die;
-send($notify, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die;
 if (!-e "/var/lib/log/ran") {
     open(my $mark, ">", "/var/lib/log/ran") or die;
     exit 7;
@@ -817,6 +817,12 @@ why = "takes lines from others"
     assert!(!log.contains("dropped"), "{log}");
     assert!(!log.contains("talker: <4>line 8"), "{log}");
     position(&log, "state directories are without limits");
+    // It hears the others from beginning to end.
+    in_order(&log, &["service log ready", "service sender started"]);
+    for other in ["sender", "talker", "gush"] {
+        let stopped = format!("service {other} stopped");
+        in_order(&log, &[&stopped, "service log stopped"]);
+    }
 }
 
 /// Shows its runtime directory, adds to it, and fails the first time.

@@ -62,6 +62,19 @@ impl Graph {
         self.needs[index].clone()
     }
 
+    /// What a service needs, and what that needs.
+    pub(super) fn all_needs(&self, index: usize) -> Vec<usize> {
+        let mut all = Vec::new();
+        let mut open = self.needs(index);
+        while let Some(need) = open.pop() {
+            if !all.contains(&need) {
+                all.push(need);
+                open.extend(self.needs(need));
+            }
+        }
+        all
+    }
+
     pub(super) fn dependants(&self, index: usize) -> Vec<usize> {
         (0..self.needs.len())
             .filter(|other| self.needs(*other).contains(&index))

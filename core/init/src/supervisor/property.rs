@@ -28,8 +28,11 @@ impl Random {
 struct World {
     supervisor: Supervisor,
     needs: Vec<Vec<usize>>,
+    log: Option<usize>,
     alive: BTreeMap<u32, usize>,
     told: BTreeSet<u32>,
+    /// Which have said that they are ready.
+    heard: BTreeSet<u32>,
     next_pid: u32,
     now: Moment,
     ready: usize,
@@ -62,11 +65,15 @@ impl World {
             definitions.push(service(&format!("s{index}"), &text));
             needs.push(mine);
         }
+        let log = (random.below(2) == 0).then(|| random.below(count));
+        let name = log.map_or("none".to_owned(), |index| format!("s{index}"));
         Self {
-            supervisor: Supervisor::new(definitions),
+            supervisor: Supervisor::new(definitions, &name),
             needs,
+            log,
             alive: BTreeMap::new(),
             told: BTreeSet::new(),
+            heard: BTreeSet::new(),
             next_pid: 1,
             now: Moment::default(),
             ready: 0,
@@ -113,6 +120,19 @@ impl World {
                 "starts only when its needs are met"
             );
         }
+        if let Some(log) = self.log
+            && self.is_before_log(id.0)
+            && self.now < Moment::from_seconds(5)
+        {
+            assert!(
+                shown[log].last_exit.is_some()
+                    || !matches!(
+                        shown[log].state,
+                        ServiceState::Waiting | ServiceState::Starting
+                    ),
+                "starts after the log"
+            );
+        }
         let actions = if self.random.below(8) == 0 {
             self.supervisor
                 .launch_failed(id, "no such program".to_owned(), self.now)
@@ -125,9 +145,28 @@ impl World {
         self.carry_out(actions);
     }
 
+    /// Whether a service is neither the log nor needed by it.
+    fn is_before_log(&self, index: usize) -> bool {
+        let mut kept = Vec::from_iter(self.log);
+        let mut at = 0;
+        while let Some(one) = kept.get(at) {
+            kept.extend(self.needs[*one].clone());
+            at += 1;
+        }
+        !kept.contains(&index)
+    }
+
     fn terminate(&mut self, id: UnitId, pid: u32) {
         assert_eq!(self.alive.get(&pid), Some(&id.0), "ends what is its own");
         assert!(self.told.insert(pid), "is asked to end once");
+        // One that is not ready in time is ended whoever still runs.
+        if self.stop_requested && self.log == Some(id.0) && self.heard.contains(&pid) {
+            let mut alive = self.alive.values();
+            assert!(
+                !alive.any(|owner| self.is_before_log(*owner)),
+                "the log stops last"
+            );
+        }
         if self.stop_requested {
             for (dependant, needs) in self.needs.iter().enumerate() {
                 let lives = self.alive.values().any(|owner| *owner == dependant);
@@ -169,6 +208,9 @@ impl World {
                     watchdog: self.random.below(2) == 0,
                     status: (self.random.below(4) == 0).then(|| "well".to_owned()),
                 };
+                if notification.ready {
+                    self.heard.insert(pid);
+                }
                 self.supervisor.notified(pid, &notification, self.now)
             }
             7..=9 => {

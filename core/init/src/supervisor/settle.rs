@@ -58,11 +58,12 @@ impl Supervisor {
         match self.phase {
             Phase::Running => {
                 self.spread_loss(now);
+                self.look_at_log(now);
                 self.start_what_can();
                 self.announce(now);
             }
-            Phase::Stopping { stop, .. } => {
-                self.stop_what_can(now);
+            Phase::Stopping { stop, deadline } => {
+                self.stop_what_can(now, deadline);
                 if !self.units.iter().any(|unit| unit.state.is_running()) {
                     self.phase = Phase::Over;
                     self.actions.push(Action::Finish(stop));
@@ -81,27 +82,29 @@ impl Supervisor {
                     State::Ready { .. } | State::Finished
                 )
             });
-            if unit.state == State::Waiting && satisfied {
+            if unit.state == State::Waiting && satisfied && self.awaits_log(index).is_none() {
                 self.units[index].state = State::Launching;
                 self.actions.push(Action::Launch(UnitId(index)));
             }
         }
     }
 
-    fn stop_what_can(&mut self, now: Moment) {
+    fn stop_what_can(&mut self, now: Moment, deadline: Moment) {
         for index in 0..self.units.len() {
             let unit = &self.units[index];
             let needed = unit
                 .dependants
                 .iter()
-                .any(|dependant| self.units[*dependant].state.is_running());
+                .any(|dependant| self.units[*dependant].state.is_running())
+                || self.logs_others(index);
             let (State::Starting { pid, .. } | State::Ready { pid, .. }) = unit.state else {
                 continue;
             };
             if needed {
                 continue;
             }
-            let kill_at = Some(now.after(unit.stop_timeout()));
+            let latest = self.leaves_log_time(index, deadline);
+            let kill_at = Some(now.after(unit.stop_timeout()).min(latest));
             self.units[index].state = State::Stopping {
                 pid,
                 kill_at,

@@ -51,10 +51,10 @@ fn state(supervisor: &Supervisor, index: usize) -> ServiceState {
 
 #[test]
 fn a_service_starts_once_its_needs_are_ready() {
-    let mut supervisor = Supervisor::new(vec![
-        service("leaf", "needs = [\"root\"]"),
-        service("root", ""),
-    ]);
+    let mut supervisor = Supervisor::new(
+        vec![service("leaf", "needs = [\"root\"]"), service("root", "")],
+        "log",
+    );
     assert_eq!(launches(&supervisor.begin(seconds(0))), [1]);
     assert!(launches(&supervisor.launched(UnitId(1), 10, seconds(1))).is_empty());
     let actions = supervisor.notified(10, &ready(), seconds(2));
@@ -69,7 +69,7 @@ fn a_service_starts_once_its_needs_are_ready() {
 
 #[test]
 fn a_message_from_a_stranger_makes_nothing_ready() {
-    let mut supervisor = Supervisor::new(vec![service("one", "")]);
+    let mut supervisor = Supervisor::new(vec![service("one", "")], "log");
     supervisor.begin(seconds(0));
     supervisor.launched(UnitId(0), 10, seconds(0));
     supervisor.notified(11, &ready(), seconds(1));
@@ -79,7 +79,7 @@ fn a_message_from_a_stranger_makes_nothing_ready() {
 #[test]
 fn a_crashing_service_is_started_again_ever_later_and_fails_at_the_limit() {
     let policy = "restart = { when = \"on-failure\", first-delay-milliseconds = 1000, longest-delay-seconds = 3, limit = 3, window-seconds = 600 }";
-    let mut supervisor = Supervisor::new(vec![service("one", policy)]);
+    let mut supervisor = Supervisor::new(vec![service("one", policy)], "log");
     supervisor.begin(seconds(0));
     let mut now = seconds(0);
     let mut pauses = Vec::new();
@@ -108,7 +108,7 @@ fn a_crashing_service_is_started_again_ever_later_and_fails_at_the_limit() {
 #[test]
 fn restarts_outside_the_window_do_not_count() {
     let policy = "restart = { when = \"always\", first-delay-milliseconds = 1000, limit = 1, window-seconds = 10 }";
-    let mut supervisor = Supervisor::new(vec![service("one", policy)]);
+    let mut supervisor = Supervisor::new(vec![service("one", policy)], "log");
     supervisor.begin(seconds(0));
     for round in 0..5 {
         let now = seconds(100 * round);
@@ -124,12 +124,15 @@ fn restarts_outside_the_window_do_not_count() {
 #[test]
 fn a_failed_service_takes_down_what_needs_it() {
     let never = "restart = { when = \"never\" }";
-    let mut supervisor = Supervisor::new(vec![
-        service("root", never),
-        service("middle", "needs = [\"root\"]"),
-        service("leaf", "needs = [\"middle\"]"),
-        service("other", ""),
-    ]);
+    let mut supervisor = Supervisor::new(
+        vec![
+            service("root", never),
+            service("middle", "needs = [\"root\"]"),
+            service("leaf", "needs = [\"middle\"]"),
+            service("other", ""),
+        ],
+        "log",
+    );
     supervisor.begin(seconds(0));
     for (index, pid) in [(0, 10), (3, 13), (1, 11)] {
         supervisor.launched(UnitId(index), pid, seconds(0));
@@ -159,14 +162,17 @@ fn a_failed_service_takes_down_what_needs_it() {
 #[test]
 fn a_bad_definition_fails_alone() {
     let name = ServiceName::new("bad").expect("a name");
-    let mut supervisor = Supervisor::new(vec![
-        (name, Err("service.toml:3: no".to_owned())),
-        service("good", ""),
-        service("dependant", "needs = [\"bad\"]"),
-        service("lost", "needs = [\"nowhere\"]"),
-        service("one", "needs = [\"two\"]"),
-        service("two", "needs = [\"one\"]"),
-    ]);
+    let mut supervisor = Supervisor::new(
+        vec![
+            (name, Err("service.toml:3: no".to_owned())),
+            service("good", ""),
+            service("dependant", "needs = [\"bad\"]"),
+            service("lost", "needs = [\"nowhere\"]"),
+            service("one", "needs = [\"two\"]"),
+            service("two", "needs = [\"one\"]"),
+        ],
+        "log",
+    );
     let actions = supervisor.begin(seconds(0));
     assert_eq!(launches(&actions), [1]);
     let said: Vec<&str> = actions
@@ -192,7 +198,7 @@ fn a_bad_definition_fails_alone() {
 fn a_service_that_never_gets_ready_is_ended_then_killed() {
     let text =
         "start-timeout-seconds = 5\nstop-timeout-seconds = 2\nrestart = { when = \"never\" }";
-    let mut supervisor = Supervisor::new(vec![service("slow", text)]);
+    let mut supervisor = Supervisor::new(vec![service("slow", text)], "log");
     supervisor.begin(seconds(0));
     supervisor.launched(UnitId(0), 10, seconds(0));
     assert_eq!(supervisor.next_deadline(), Some(seconds(5)));
@@ -212,7 +218,7 @@ fn a_service_that_never_gets_ready_is_ended_then_killed() {
 
 #[test]
 fn a_silent_service_is_killed_by_its_watchdog() {
-    let mut supervisor = Supervisor::new(vec![service("dog", "watchdog-seconds = 10")]);
+    let mut supervisor = Supervisor::new(vec![service("dog", "watchdog-seconds = 10")], "log");
     supervisor.begin(seconds(0));
     supervisor.launched(UnitId(0), 10, seconds(0));
     supervisor.notified(10, &ready(), seconds(0));
@@ -228,10 +234,10 @@ fn a_silent_service_is_killed_by_its_watchdog() {
 
 #[test]
 fn stopping_goes_backwards_along_the_needs() {
-    let mut supervisor = Supervisor::new(vec![
-        service("root", ""),
-        service("leaf", "needs = [\"root\"]"),
-    ]);
+    let mut supervisor = Supervisor::new(
+        vec![service("root", ""), service("leaf", "needs = [\"root\"]")],
+        "log",
+    );
     supervisor.begin(seconds(0));
     for (index, pid) in [(0, 10), (1, 11)] {
         supervisor.launched(UnitId(index), pid, seconds(0));
@@ -250,7 +256,7 @@ fn stopping_goes_backwards_along_the_needs() {
 
 #[test]
 fn stopping_ends_even_if_a_service_does_not() {
-    let mut supervisor = Supervisor::new(vec![service("stuck", "")]);
+    let mut supervisor = Supervisor::new(vec![service("stuck", "")], "log");
     supervisor.begin(seconds(0));
     supervisor.launched(UnitId(0), 10, seconds(0));
     supervisor.stop(Stop::PowerOff, seconds(0));
@@ -264,8 +270,99 @@ fn stopping_ends_even_if_a_service_does_not() {
 
 #[test]
 fn no_services_are_ready_at_once() {
-    let mut supervisor = Supervisor::new(Vec::new());
+    let mut supervisor = Supervisor::new(Vec::new(), "log");
     assert!(supervisor.begin(seconds(1)).contains(&Action::Ready));
     let actions = supervisor.stop(Stop::PowerOff, seconds(2));
     assert_eq!(actions.last(), Some(&Action::Finish(Stop::PowerOff)));
+}
+
+#[test]
+fn the_log_comes_first_and_goes_last() {
+    let mut supervisor = Supervisor::new(
+        vec![
+            service("a", ""),
+            service("below", ""),
+            service("log", "needs = [\"below\"]"),
+            service("z", ""),
+        ],
+        "log",
+    );
+    assert_eq!(launches(&supervisor.begin(seconds(0))), [1]);
+    supervisor.launched(UnitId(1), 11, seconds(0));
+    let actions = supervisor.notified(11, &ready(), seconds(1));
+    assert_eq!(launches(&actions), [2]);
+    assert!(launches(&supervisor.launched(UnitId(2), 12, seconds(1))).is_empty());
+    let actions = supervisor.notified(12, &ready(), seconds(2));
+    assert_eq!(launches(&actions), [0, 3]);
+    for (index, pid) in [(0, 10), (3, 13)] {
+        supervisor.launched(UnitId(index), pid, seconds(2));
+        supervisor.notified(pid, &ready(), seconds(2));
+    }
+
+    let asked = |actions: &[Action]| -> Vec<usize> {
+        let asked = actions.iter().filter_map(|action| match action {
+            Action::Terminate(id, _) => Some(id.0),
+            _ => None,
+        });
+        asked.collect()
+    };
+    let actions = supervisor.stop(Stop::PowerOff, seconds(10));
+    assert_eq!(asked(&actions), [0, 3]);
+    assert!(asked(&supervisor.exited(10, &Exit::Status(0), seconds(11))).is_empty());
+    assert_eq!(
+        asked(&supervisor.exited(13, &Exit::Status(0), seconds(11))),
+        [2]
+    );
+    assert_eq!(
+        asked(&supervisor.exited(12, &Exit::Status(0), seconds(12))),
+        [1]
+    );
+}
+
+#[test]
+fn nobody_waits_for_a_log_that_does_not_come() {
+    let log = || {
+        service(
+            "log",
+            "start-timeout-seconds = 60\nrestart = { when = \"always\" }",
+        )
+    };
+    // It hangs.
+    let mut supervisor = Supervisor::new(vec![service("a", ""), log()], "log");
+    assert_eq!(launches(&supervisor.begin(seconds(0))), [1]);
+    supervisor.launched(UnitId(1), 11, seconds(0));
+    assert!(launches(&supervisor.tick(seconds(4))).is_empty());
+    assert_eq!(supervisor.next_deadline(), Some(seconds(5)));
+    assert_eq!(launches(&supervisor.tick(seconds(5))), [0]);
+    // It ends, and is started again, for which nobody waits.
+    let mut supervisor = Supervisor::new(vec![service("a", ""), log()], "log");
+    supervisor.begin(seconds(0));
+    supervisor.launched(UnitId(1), 11, seconds(0));
+    let actions = supervisor.exited(11, &Exit::Signal(9), seconds(1));
+    assert_eq!(launches(&actions), [0]);
+    // It is none.
+    let broken = (
+        ServiceName::new("log").expect("a name"),
+        Err("no".to_owned()),
+    );
+    let mut supervisor = Supervisor::new(vec![service("a", ""), broken], "log");
+    assert_eq!(launches(&supervisor.begin(seconds(0))), [0]);
+}
+
+#[test]
+fn a_stubborn_service_leaves_the_log_time_to_stop() {
+    let stubborn = service("a", "stop-timeout-seconds = 60");
+    let mut supervisor = Supervisor::new(vec![stubborn, service("log", "")], "log");
+    supervisor.begin(seconds(0));
+    for (index, pid) in [(1, 11), (0, 10)] {
+        supervisor.launched(UnitId(index), pid, seconds(1));
+        supervisor.notified(pid, &ready(), seconds(1));
+    }
+    supervisor.stop(Stop::PowerOff, seconds(100));
+    assert_eq!(supervisor.next_deadline(), Some(seconds(120)));
+    assert!(
+        supervisor
+            .tick(seconds(120))
+            .contains(&Action::Kill(UnitId(0), 10))
+    );
 }
