@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use bastide_config::name::ServiceName;
-use bastide_config::service::{Service, Socket, SocketKind, SocketPlace};
+use bastide_config::service::{LOG_SOCKETS, SYSLOG_LINK, Service, Socket, SocketKind, SocketPlace};
 use rustix::fs::{AtFlags, CWD, Gid, OFlags, Uid, chownat};
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{
@@ -53,6 +54,7 @@ impl Sockets {
             });
             made.insert(service.name.clone(), sockets.collect());
         }
+        link_syslog();
         Self { made }
     }
 
@@ -76,6 +78,22 @@ impl Sockets {
                 Err(error) => Err(anyhow!("{error}")),
             })
             .collect()
+    }
+}
+
+/// Puts the log where syslog(3) looks for it, if there is one.
+fn link_syslog() {
+    let [syslog, _] = LOG_SOCKETS;
+    if !Path::new(syslog).exists() {
+        return;
+    }
+    match symlink(syslog, SYSLOG_LINK) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => say(
+            Level::Warning,
+            &format!("cannot make {SYSLOG_LINK}: {error}"),
+        ),
     }
 }
 

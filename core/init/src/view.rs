@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bastide_config::service::{Namespace as Shared, Service, USUAL_DEVICES};
+use bastide_config::service::{
+    LOG_SOCKETS, Namespace as Shared, SYSLOG_LINK, Service, USUAL_DEVICES,
+};
 use bastide_ipc::init;
 use bastide_landlock::{Access, Rule, loader};
 use bastide_sandbox::{Item, Namespace, Scratch};
@@ -49,6 +51,10 @@ pub fn items(service: &Service, places: &Places) -> Vec<Item> {
     ];
     items.extend(LIBRARIES.map(|path| Item::Link(PathBuf::from(path))));
     items.extend(USUAL_DEVICES.map(|name| Item::UsualDevice(Path::new("/dev").join(name))));
+    if service.reaches_log() {
+        items.extend(LOG_SOCKETS.map(|path| Item::Readable(PathBuf::from(path))));
+        items.push(Item::Link(PathBuf::from(SYSLOG_LINK)));
+    }
     let called = service.calls.iter();
     let called = called.filter_map(|calls| places.get(&calls.interface));
     items.extend(called.cloned().map(Item::Readable));
@@ -127,9 +133,13 @@ mod tests {
     use super::*;
 
     fn service(rest: &str) -> Service {
+        with_calls("\"@base\"", rest)
+    }
+
+    fn with_calls(calls: &str, rest: &str) -> Service {
         let text = format!(
             "version = 1\ndescription = \"x\"\nprogram = \"/usr/lib/bastide/x\"\nuser = \"log\"\nreadiness = \"notify\"\n\
-             system-calls = [{{ allow = [\"@base\"], why = \"runs and does nothing else\" }}]\n{rest}"
+             system-calls = [{{ allow = [{calls}], why = \"runs and does nothing else\" }}]\n{rest}"
         );
         let name = ServiceName::new("log").expect("a name");
         Service::parse(name, Path::new("x"), &text).unwrap_or_else(|problems| panic!("{problems}"))
@@ -187,6 +197,27 @@ mod tests {
         }
         assert!(!seen.iter().any(|item| item.contains("/usr/share")));
         assert!(!namespaces(&full).contains(&Namespace::Network));
+    }
+
+    #[test]
+    fn who_can_use_local_sockets_reaches_the_log_but_the_log_itself() {
+        let unix = "address-families = [{ family = \"unix\", why = \"logs what it does\" }]\n";
+        let calls = |rest: &str| with_calls("\"@base\", \"@connect\"", rest);
+        let logs = |service: &Service| {
+            let seen = seen(service);
+            [
+                r#"Readable("/run/systemd/journal/dev-log")"#,
+                r#"Readable("/run/systemd/journal/socket")"#,
+                r#"Link("/dev/log")"#,
+            ]
+            .map(|item| seen.iter().any(|seen| seen == item))
+        };
+        assert_eq!(logs(&calls(unix)), [true; 3]);
+        // Neither alone is of any use.
+        assert_eq!(logs(&service(unix)), [false; 3]);
+        assert_eq!(logs(&calls("")), [false; 3]);
+        let own = "sockets = [{ name = \"syslog\", kind = \"datagram\", path = \"/run/systemd/journal/dev-log\", mode = \"0666\", why = \"is the log itself\" }]\n";
+        assert_eq!(logs(&calls(&format!("{unix}{own}"))), [false; 3]);
     }
 
     #[test]

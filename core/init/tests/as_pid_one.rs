@@ -625,8 +625,8 @@ $| = 1;
 use Socket;
 $SIG{TERM} = sub { exit };
 socket(my $socket, PF_UNIX, SOCK_DGRAM, 0) or die;
-send($socket, "early", 0, pack_sockaddr_un("/run/lines")) or die "send: $!";
-send($socket, "late", 0, pack_sockaddr_un("/run/lines")) or die "send: $!";
+send($socket, "early", 0, pack_sockaddr_un("/dev/log")) or die "send: $!";
+send($socket, "late", 0, pack_sockaddr_un("/dev/log")) or die "send: $!";
 socket(my $notify, PF_UNIX, SOCK_DGRAM, 0) or die;
 send($notify, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die;
 sleep 1 while 1;
@@ -767,17 +767,12 @@ why = "takes lines from PID 1"
 [[sockets]]
 name = "lines"
 kind = "datagram"
-path = "/run/lines"
+path = "/run/systemd/journal/dev-log"
 mode = "0666"
 why = "takes lines from others"
 "#,
     );
-    let sender = definition(
-        "sender",
-        "console-screen",
-        "notify",
-        "[[writable]]\npath = \"/run/lines\"\nwhy = \"sends lines to the log\"\n",
-    );
+    let sender = definition("sender", "console-screen", "notify", "");
     let talker = definition(
         "talker",
         "console-serial",

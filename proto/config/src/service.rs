@@ -93,6 +93,16 @@ pub struct Service {
     pub resources: Vec<ResourceLimit>,
 }
 
+/// Where programs find the log, as everywhere: syslog(3), by way of [`SYSLOG_LINK`], and
+/// the journal's native protocol.
+pub const LOG_SOCKETS: [&str; 2] = [
+    "/run/systemd/journal/dev-log",
+    "/run/systemd/journal/socket",
+];
+
+/// The place that syslog(3) knows, a link to the first of [`LOG_SOCKETS`].
+pub const SYSLOG_LINK: &str = "/dev/log";
+
 /// How a service tells that it is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {

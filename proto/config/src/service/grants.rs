@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Service, check::INIT_INTERFACE};
+use super::{LOG_SOCKETS, Service, check::INIT_INTERFACE};
 use crate::address_family::AddressFamily;
 use crate::capability::Capability;
 use crate::name::{ServiceName, Why};
@@ -264,7 +264,21 @@ impl Service {
             .map(|_| PathBuf::from("/var/lib").join(name))
     }
 
-    /// The directory that it has while it runs.
+    /// Whether it sees [`super::LOG_SOCKETS`]: it can use them, and none of them is its own.
+    #[must_use]
+    pub fn reaches_log(&self) -> bool {
+        let mut families = self.address_families.iter();
+        let unix = families.any(|grant| grant.family.to_string() == "unix");
+        let calls = self.allowed_calls();
+        let mut sockets = self.sockets.iter().filter_map(|socket| socket.kind.place());
+        let is_log = sockets.any(|place| {
+            let mut known = LOG_SOCKETS.iter();
+            known.any(|known| place.path.as_path() == Path::new(known))
+        });
+        unix && calls.iter().any(|call| call.name() == "socket") && !is_log
+    }
+
+    /// The directory that it has in memory.
     #[must_use]
     pub fn runtime_directory(&self) -> Option<PathBuf> {
         let name = self.name.as_str();

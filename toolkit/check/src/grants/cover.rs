@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use bastide_config::service::{Service, USUAL_DEVICES};
+use bastide_config::service::{LOG_SOCKETS, SYSLOG_LINK, Service, USUAL_DEVICES};
 use bastide_services::catalogue::Defined;
 
 use super::asks::{Ask, What};
@@ -58,6 +58,14 @@ impl Granted {
         paths.extend(service.tty.iter().map(|tty| format!("/dev/{}", tty.device)));
         for socket in &service.sockets {
             paths.extend(socket.kind.place().map(|place| text(&place.path)));
+        }
+        if service.reaches_log() {
+            paths.extend(
+                LOG_SOCKETS
+                    .into_iter()
+                    .chain([SYSLOG_LINK])
+                    .map(str::to_owned),
+            );
         }
         let mut interfaces = BTreeSet::new();
         for calls in &service.calls {

@@ -129,6 +129,9 @@ fn calls(service: &Service) -> String {
         .iter()
         .map(|calls| format!("calls {} ({})", calls.interface, calls.methods.join(", ")))
         .collect();
+    if service.reaches_log() {
+        parts.push("logs by syslog and the journal's protocol".to_owned());
+    }
     for serves in &service.serves {
         let callers = or_none(list(&serves.callers, ToString::to_string));
         parts.push(format!("serves {} to {callers}", serves.interface));

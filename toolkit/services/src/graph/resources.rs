@@ -119,7 +119,7 @@ pub(super) fn of(service: &Service) -> Vec<Resource> {
         );
     }
     if let Some(place) = service.runtime_directory() {
-        let what = format!("{} (while it runs)", place.display());
+        let what = format!("{} (in memory)", place.display());
         add(Kind::Writes, what, service.runtime.as_ref());
     }
     if let (Some(state), Some(place)) = (&service.state, service.state_directory()) {
