@@ -67,8 +67,15 @@ pub fn catch_crashes() -> io::Result<()> {
 }
 
 /// Makes a panic the same as any other reason to give up.
+///
+/// A second panic, out of giving up, aborts, which is a crash like any other: see
+/// [`catch_crashes`].
 pub fn catch_panics() {
-    panic::set_hook(Box::new(|panic| {
+    end_panics_by(give_up);
+}
+
+fn end_panics_by(end: fn(&str) -> !) {
+    panic::set_hook(Box::new(move |panic| {
         let place = panic
             .location()
             .map_or_else(String::new, |place| format!(" at {place}"));
@@ -78,9 +85,7 @@ pub fn catch_panics() {
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        // A second panic must not come back here.
-        panic::set_hook(Box::new(|_| now(RebootCommand::Restart)));
-        give_up(&format!("panic{place}: {text}"));
+        end(&format!("panic{place}: {text}"));
     }));
 }
 
@@ -211,7 +216,38 @@ fn keep_reason(reason: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, exit};
+
     use super::*;
+
+    /// The test runs itself again, to panic there.
+    #[test]
+    fn a_panic_ends_with_its_reason() {
+        const AGAIN: &str = "BASTIDE_TEST_PANIC";
+        const ENDED: i32 = 42;
+        if std::env::var_os(AGAIN).is_some() {
+            end_panics_by(|reason| {
+                eprintln!("reason: {reason}");
+                exit(ENDED);
+            });
+            let number = std::process::id();
+            panic!("number {number} is odd");
+        }
+        let myself = std::env::current_exe().expect("a program");
+        let output = Command::new(myself)
+            .args(["farewell::tests::a_panic_ends_with_its_reason", "--exact"])
+            .args(["--nocapture", "--test-threads=1"])
+            .env(AGAIN, "1")
+            .output()
+            .expect("ran");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(ENDED), "{said}");
+        assert!(
+            said.contains("reason: panic at core/init/src/farewell.rs:"),
+            "{said}"
+        );
+        assert!(said.contains(" is odd"), "{said}");
+    }
 
     #[test]
     fn disks_are_unmounted_the_last_mounted_first() {
