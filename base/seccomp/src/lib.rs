@@ -37,6 +37,13 @@ const TERMINAL_REQUESTS: [u64; 4] = [
     0x541d, // TIOCCONS
 ];
 
+/// Requests of ioctl(2) by which the owner of a file moves it out of its project, and so
+/// out of the quota (linux/fs.h); file_setattr(2) does the same.
+const PROJECT_REQUESTS: [u64; 2] = [
+    0x401c_5820, // FS_IOC_FSSETXATTR
+    0x4008_6602, // FS_IOC_SETFLAGS
+];
+
 /// The requests of prctl(2) that are let through: names of threads, and giving new
 /// privileges up, which loading the next filter does (linux/prctl.h).
 const HARMLESS: [u64; 3] = [
@@ -157,7 +164,8 @@ fn families(allowed: &BTreeSet<u16>) -> Result<[Rules; 2], SeccompError> {
 }
 
 /// Namespaces made by clone(2), unless unshare(2) is allowed by name; requests that
-/// would let a program act on its terminal in another's name; whatever prctl(2) does
+/// would let a program act on its terminal in another's name, or keep more than its quota;
+/// whatever prctl(2) does
 /// besides naming threads.
 fn arguments(policy: &Policy) -> Result<Vec<Rules>, SeccompError> {
     let any_of = |index, length: SeccompCmpArgLen, masked: bool, values: &[u64]| {
@@ -172,6 +180,7 @@ fn arguments(policy: &Policy) -> Result<Vec<Rules>, SeccompError> {
         });
         rules.collect::<Result<Vec<_>, SeccompError>>()
     };
+    let requests = [TERMINAL_REQUESTS.as_slice(), &PROJECT_REQUESTS].concat();
     let others = HARMLESS
         .map(|request| argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, request))
         .into_iter()
@@ -179,7 +188,7 @@ fn arguments(policy: &Policy) -> Result<Vec<Rules>, SeccompError> {
     let mut all = vec![
         (
             libc::SYS_ioctl,
-            any_of(1, SeccompCmpArgLen::Dword, false, &TERMINAL_REQUESTS)?,
+            any_of(1, SeccompCmpArgLen::Dword, false, &requests)?,
         ),
         (libc::SYS_prctl, vec![SeccompRule::new(others)?]),
     ];

@@ -566,6 +566,8 @@ attempt("memory made executable", sub {
     my $memory = syscall(9, 0, 4096, 3, 0x22, -1, 0);
     return $memory == -1 ? "" : syscall(10, $memory, 4096, 5) });
 attempt("type into a terminal", sub { my $byte = "x"; ioctl(STDOUT, 0x5412, $byte) });
+attempt("another project", sub { open(my $file, ">", "/var/lib/probe/moved") or return; my $set = "\0" x 28; ioctl($file, 0x401c5820, $set) });
+attempt("no project", sub { open(my $file, ">", "/var/lib/probe/moved") or return; my $set = "\0" x 8; ioctl($file, 0x40086602, $set) });
 attempt("program of its own", sub {
     open(my $file, ">", "/tmp/program") or return; print $file "#!/usr/bin/perl\n"; close $file;
     chmod 0700, "/tmp/program"; exec "/tmp/program"; return });
@@ -726,6 +728,8 @@ why = "tries what it may keep for a while"
         "writable and executable memory: refused: Permission denied",
         "memory made executable: refused: Permission denied",
         "type into a terminal: refused: Operation not permitted",
+        "another project: refused: Operation not permitted",
+        "no project: refused: Operation not permitted",
         "program of its own: refused: Permission denied",
         "signal to all others: refused: No such process",
         "processes seen: 1",

@@ -170,6 +170,7 @@ mod tests {
             "sethostname",
             "quotactl",
             "quotactl_fd",
+            "file_setattr",
             "acct",
             "syslog",
             "vmsplice",
