@@ -27,7 +27,7 @@ fuzz_target!(|input: (usize, &[u8])| {
     }
     // Two files of it, in two pieces each.
     let (first, second) = bytes.split_at(cut % (bytes.len() + 1));
-    let mut verifier = Verifier::new(None, Some(1));
+    let mut verifier = Verifier::new(None, Some(1)).without();
     verifier.boot_certificate(bytes);
     let kernel = StreamName::new("kernel").expect("a name");
     let name = FileName { part: 1, boot: 1 };

@@ -126,19 +126,26 @@ impl<Medium: Disk> Daemon<Medium> {
         let mut remarks = Vec::new();
         let secret = start
             .secret
-            .map_err(|error| remarks.push(format!("{error:#}")))
+            .map_err(|error| {
+                remarks.push((
+                    Priority::CRITICAL,
+                    format!(
+                        "this boot's log is not certified, and verifies as nobody's: {error:#}"
+                    ),
+                ));
+            })
             .ok();
-        let anchor = start
-            .anchor
-            .map_err(|error| remarks.push(format!("no anchors: {error:#}")));
-        let callers = start
-            .callers
-            .map_err(|error| remarks.push(format!("nobody may ask: {error:#}")));
+        let anchor = start.anchor.map_err(|error| {
+            remarks.push((Priority::CRITICAL, format!("no anchors: {error:#}")));
+        });
+        let callers = start.callers.map_err(|error| {
+            remarks.push((Priority::ERROR, format!("nobody may ask: {error:#}")));
+        });
         let root = secret.as_ref().map(Secret::root_public);
         let mut store = Store::open(start.disk, start.settings, secret, anchor.ok(), stamp)
             .context("cannot go on with the log")?;
-        for remark in remarks {
-            store.remark(Priority::ERROR, remark);
+        for (priority, words) in remarks {
+            store.remark(priority, words);
         }
         let sequence = store.kernel_sequence();
         let inputs = Inputs::new(&mut start.descriptors, sequence, start.master)?;

@@ -75,6 +75,12 @@ impl Ledger {
         }
     }
 
+    /// Whether it is signed with keys that the root vouches for.
+    #[must_use]
+    pub fn is_certified(&self) -> bool {
+        matches!(self.keys, Keys::Certified(_))
+    }
+
     /// Its file's name.
     #[must_use]
     pub fn name(&self) -> FileName {

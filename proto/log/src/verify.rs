@@ -63,6 +63,8 @@ type Pins = BTreeMap<StreamName, VecDeque<Known>>;
 pub struct Verifier {
     root: Option<PublicKey>,
     counter: Option<u64>,
+    /// What of the two is missing is missing for a reason that the caller knows.
+    partial: bool,
     report: Report,
     /// Boots for which there is a certificate of the root.
     boots: BTreeSet<u64>,
@@ -86,12 +88,14 @@ struct OpenFile {
 
 impl Verifier {
     /// Begins. Without the root's key, nothing shows who sealed the log; without the
-    /// counter, a tail cut at a seal or a disk put back is not found. The report says so.
+    /// counter, a tail cut at a seal or a disk put back is not found. Either is a
+    /// problem: a verdict without evidence is none.
     #[must_use]
     pub fn new(root: Option<PublicKey>, counter: Option<u64>) -> Self {
         Self {
             root,
             counter,
+            partial: false,
             report: Report::default(),
             boots: BTreeSet::new(),
             ledger: LedgerCheck::default(),
@@ -100,6 +104,15 @@ impl Verifier {
             seen: BTreeSet::new(),
             file: None,
         }
+    }
+
+    /// Verifies without the root's key or the counter, where they are not given: that is
+    /// a note then, and whoever asked must be told what was not looked at
+    /// ([`Report::unchecked`]).
+    #[must_use]
+    pub fn without(mut self) -> Self {
+        self.partial = true;
+        self
     }
 
     /// Takes the content of a file in `boots`. One that is not signed is no evidence,
@@ -178,8 +191,17 @@ impl Verifier {
         self.end_stream();
         self.ledger
             .finish(self.counter, &self.boots, &mut self.report);
-        if self.root.is_none() {
-            self.report.note(Place::default(), What::NoRoot);
+        let missing = [
+            (self.root.is_none(), What::NoRoot),
+            (self.counter.is_none(), What::NoCounter),
+        ];
+        for (_, what) in missing.into_iter().filter(|(missing, _)| *missing) {
+            if self.partial {
+                self.report.unchecked.push(what.clone());
+                self.report.note(Place::default(), what);
+            } else {
+                self.report.problem(Place::default(), what);
+            }
         }
         for (stream, known) in &self.pins {
             if let Some(last) = known

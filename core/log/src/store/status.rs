@@ -133,6 +133,9 @@ impl<Medium: Disk> Store<Medium> {
         if self.facts.percent >= 90 {
             line.push_str(&format!(", disk {} % full", self.facts.percent));
         }
+        if !self.ledger.is_certified() {
+            line.push_str(", not certified");
+        }
         if self.anchor_failed {
             line.push_str(", no anchor");
         }

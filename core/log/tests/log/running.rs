@@ -42,6 +42,10 @@ fn sequential() -> OwnedFd {
 
 impl Running {
     fn new(methods: &[Method]) -> Self {
+        Self::begin(methods, |_| {})
+    }
+
+    fn begin(methods: &[Method], change: impl FnOnce(&mut Start<Folder>)) -> Self {
         let mut machine = Machine::new();
         machine.initramfs();
         let folder = machine.log().parent().unwrap().to_owned();
@@ -59,7 +63,7 @@ impl Running {
             bus: Some(UnixListener::bind(folder.join("bus")).unwrap().into()),
         };
         let uid = rustix::process::getuid().as_raw();
-        let daemon = Daemon::begin(Start {
+        let mut start = Start {
             descriptors,
             notifier: Notifier::new().unwrap(),
             disk: machine.disk(),
@@ -69,8 +73,9 @@ impl Running {
             callers: Ok(Callers::default().with(uid, methods)),
             // Not root, so that the process of this test passes for PID 1.
             master: if uid == 0 { 0 } else { uid },
-        })
-        .unwrap();
+        };
+        change(&mut start);
+        let daemon = Daemon::begin(start).unwrap();
         Self {
             machine,
             daemon,
@@ -317,4 +322,37 @@ fn who_may_not_ask_gets_nothing() {
             .unwrap()
             .contains("PermissionDenied")
     );
+}
+
+#[test]
+fn without_evidence_there_is_no_verdict_that_all_is_well() {
+    // What a machine looks like whose cell hides the seal file.
+    let mut running = Running::begin(&Method::ALL, |start| {
+        let hidden = std::path::Path::new("/nowhere/seal");
+        start.secret = Secret::read(hidden);
+        start.anchor = Err(anyhow::anyhow!("its authorisation is not known"));
+    });
+    let verdict: Verdict = running.ask("Verify", json!({}));
+    assert!(!verdict.intact, "{verdict:?}");
+    for expected in ["nothing shows who sealed this log", "TPM's counter"] {
+        let found = verdict
+            .problems
+            .iter()
+            .any(|found| found.what.contains(expected));
+        assert!(found, "{expected}: {verdict:?}");
+    }
+    let grave = running.entries(json!({"source": "log", "priority": 2}));
+    assert!(
+        messages(&grave)
+            .iter()
+            .any(|words| words.contains("not certified") && words.contains("/nowhere/seal")),
+        "{grave:?}"
+    );
+
+    // The counter alone is missed as well.
+    let mut running = Running::begin(&Method::ALL, |start| {
+        start.anchor = Err(anyhow::anyhow!("no TPM"));
+    });
+    let verdict: Verdict = running.ask("Verify", json!({}));
+    assert!(!verdict.intact, "{verdict:?}");
 }

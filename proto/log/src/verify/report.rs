@@ -21,6 +21,9 @@ pub struct Report {
     pub more_problems: u64,
     /// Notes that found no room in the list.
     pub more_notes: u64,
+    /// What was not looked at, because the caller verifies without it.
+    #[serde(serialize_with = "all_in_words")]
+    pub unchecked: Vec<What>,
     /// The streams, the ledger left out.
     pub streams: Vec<StreamSummary>,
     /// Files read.
@@ -71,6 +74,13 @@ pub struct Finding {
 
 fn in_words<Output: Serializer>(what: &What, output: Output) -> Result<Output::Ok, Output::Error> {
     output.collect_str(what)
+}
+
+fn all_in_words<Output: Serializer>(
+    all: &[What],
+    output: Output,
+) -> Result<Output::Ok, Output::Error> {
+    output.collect_seq(all.iter().map(ToString::to_string))
 }
 
 /// What can be found.
@@ -318,7 +328,8 @@ impl Place {
 }
 
 impl Report {
-    /// Whether the log is what was written. Notes may still ask for a look.
+    /// Whether the log is what was written, as far as was looked ([`Report::unchecked`]).
+    /// Notes may still ask for a look.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.problems.is_empty() && self.more_problems == 0
