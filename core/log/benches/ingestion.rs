@@ -17,6 +17,7 @@ use bastide_log::settings::Settings;
 use bastide_log::store::Store;
 use bastide_log_format::certificate::{Certificate, Claim};
 use bastide_log_format::entry::{Kind, Source};
+use bastide_log_format::epoch::Epoch;
 use bastide_log_format::key::MachineKeys;
 use bastide_log_format::name::StreamName;
 use bastide_log_format::seal_file::SealFile;
@@ -127,8 +128,10 @@ fn spent() -> Duration {
 
 fn secret() -> Secret {
     let keys = MachineKeys::new(&[1; 32]);
-    let seed = keys.boot(1);
+    let epoch = Epoch::new([1; 16]);
+    let seed = keys.boot(epoch, 1);
     let claim = Claim {
+        epoch,
         boot: 1,
         first: 1,
         key: seed.public(),

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use bastide_log_format::name::{BOOTS, FileName, StreamName, boot_file};
+use bastide_log_format::name::{BOOTS, FileName, StreamName, is_boot_file};
 use rustix::fs::fstatvfs;
 
 /// Where the log lies.
@@ -67,17 +67,17 @@ pub trait Disk {
     /// When the file system does not say.
     fn space(&self) -> io::Result<Space>;
 
-    /// The certificates of boots, as they are written.
+    /// The certificates of boots, as they are written, by the names of their files.
     ///
     /// # Errors
     /// When they cannot be read.
-    fn certificates(&self) -> io::Result<Vec<(u64, Vec<u8>)>>;
+    fn certificates(&self) -> io::Result<Vec<(String, Vec<u8>)>>;
 
     /// Removes the certificate of a boot, whose log now carries it; none is no error.
     ///
     /// # Errors
     /// When it cannot be removed.
-    fn remove_certificate(&self, boot: u64) -> io::Result<()>;
+    fn remove_certificate(&self, name: &str) -> io::Result<()>;
 }
 
 /// A folder of a real disk.
@@ -162,7 +162,7 @@ impl Disk for Folder {
         })
     }
 
-    fn certificates(&self) -> io::Result<Vec<(u64, Vec<u8>)>> {
+    fn certificates(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
         let mut certificates = Vec::new();
         let folder = match fs::read_dir(self.0.join(BOOTS)) {
             Ok(folder) => folder,
@@ -172,22 +172,19 @@ impl Disk for Folder {
         for entry in folder {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let boot = name
-                .strip_suffix(".boot")
-                .and_then(|digits| digits.parse().ok());
-            if let Some(boot) = boot.filter(|boot| boot_file(*boot) == name) {
+            if is_boot_file(&name) {
                 let mut content = Vec::new();
                 File::open(entry.path())?
                     .take(1024)
                     .read_to_end(&mut content)?;
-                certificates.push((boot, content));
+                certificates.push((name, content));
             }
         }
         Ok(certificates)
     }
 
-    fn remove_certificate(&self, boot: u64) -> io::Result<()> {
-        match fs::remove_file(self.0.join(BOOTS).join(boot_file(boot))) {
+    fn remove_certificate(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.0.join(BOOTS).join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Read};
 
+use bastide_log_format::certificate::Certificate;
 use bastide_log_format::digest::Digest;
+use bastide_log_format::epoch::Epoch;
 use bastide_log_format::kernel::SEQUENCE;
 use bastide_log_format::key::PublicKey;
 use bastide_log_format::ledger::{LedgerRecord, Says};
@@ -41,6 +43,8 @@ pub struct LeftLedger {
     pub boot: u64,
     /// The key of the next record.
     pub next: PublicKey,
+    /// The certificate that its boot began with.
+    pub certificate: Option<String>,
     /// The last value of the counter that it accounts for.
     pub counter: u64,
 }
@@ -98,6 +102,16 @@ struct Scan<'name> {
     kernel_sequence: Option<u64>,
 }
 
+impl LeftLedger {
+    /// Which TPM counts, as the certificate claims.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        let text = self.certificate.as_ref()?;
+        let certificate = Certificate::from_hex(text.as_bytes()).ok()?;
+        Some(certificate.unverified().epoch)
+    }
+}
+
 impl<'name> Scan<'name> {
     fn new(stream: &'name StreamName, file: FileName) -> Self {
         Self {
@@ -148,15 +162,21 @@ impl<'name> Scan<'name> {
                 Says::Anchor(anchor) => (before, Some(anchor.counter)),
                 _ => (before, None),
             };
-            let so_far = self.ledger.as_ref().map(|ledger| ledger.counter);
             if !follows(previous) {
                 return false;
             }
+            let before = self.ledger.take();
+            let so_far = before.as_ref().map(|ledger| ledger.counter);
+            let certificate = match record.says {
+                Says::Start(start) => start.certificate,
+                _ => before.and_then(|ledger| ledger.certificate),
+            };
             self.last = Some((record.seq, line.hash));
             self.ledger = Some(LeftLedger {
                 file: self.file,
                 boot: record.boot,
                 next: record.next,
+                certificate,
                 counter: counter.or(so_far).unwrap_or(record.boot),
             });
         } else {

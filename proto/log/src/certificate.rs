@@ -1,16 +1,17 @@
 //! Certificates of boots: the root key's word for the ledger's first key.
 //!
-//! 128 bytes: `bastide log cert`, the boot's number, the number of the boot that the
-//! machine's log began with (both 64 bits, big endian; 0 for "not known"), the public
-//! key, and the root's signature over what is before it.
+//! 144 bytes: `bastide log cert`, the epoch (16 bytes), the boot's number, the number of
+//! the epoch's first boot (both 64 bits, big endian), the public key, and the root's
+//! signature over what is before it.
 
 use crate::digest::lower_hex;
+use crate::epoch::Epoch;
 use crate::key::{KeyError, PublicKey, Seed, Signature};
 
 const MAGIC: &[u8; 16] = b"bastide log cert";
 
 /// The size of a certificate, in bytes.
-pub const SIZE: usize = 128;
+pub const SIZE: usize = 144;
 
 /// A certificate as it came: nobody has looked at its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +23,12 @@ pub struct Certificate {
 /// What a certificate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
+    /// Which TPM counts.
+    pub epoch: Epoch,
     /// The value of the TPM's counter once the boot had raised it.
     pub boot: u64,
-    /// The boot that the machine's log began with; 0 when that is not known.
+    /// The first boot of the epoch, so that a log that was wiped does not pass for one
+    /// that begins. 0, "not known", is a problem to whoever verifies.
     pub first: u64,
     /// The ledger's first key of this boot.
     pub key: PublicKey,
@@ -49,8 +53,9 @@ pub enum CertificateError {
 impl Claim {
     fn bytes(&self) -> [u8; SIZE - 64] {
         let mut bytes = [0; SIZE - 64];
-        let [magic, numbers, key] = [0..16, 16..32, 32..64];
+        let [magic, epoch, numbers, key] = [0..16, 16..32, 32..48, 48..80];
         bytes[magic].copy_from_slice(MAGIC);
+        bytes[epoch].copy_from_slice(self.epoch.as_bytes());
         let mut both = [0; 16];
         both[..8].copy_from_slice(&self.boot.to_be_bytes());
         both[8..].copy_from_slice(&self.first.to_be_bytes());
@@ -97,6 +102,9 @@ impl Certificate {
         let (magic, rest) = bytes
             .split_first_chunk::<16>()
             .ok_or(CertificateError::Malformed)?;
+        let (epoch, rest) = rest
+            .split_first_chunk::<16>()
+            .ok_or(CertificateError::Malformed)?;
         let (boot, rest) = rest
             .split_first_chunk::<8>()
             .ok_or(CertificateError::Malformed)?;
@@ -112,6 +120,7 @@ impl Certificate {
         }
         Ok(Self {
             claim: Claim {
+                epoch: Epoch::new(*epoch),
                 boot: u64::from_be_bytes(*boot),
                 first: u64::from_be_bytes(*first),
                 key: PublicKey::new(*key),
@@ -129,7 +138,7 @@ impl Certificate {
         bytes
     }
 
-    /// Reads 256 lower-case hexadecimal digits; a newline may follow.
+    /// Reads 288 lower-case hexadecimal digits; a newline may follow.
     ///
     /// # Errors
     /// When the text is anything else.
@@ -139,7 +148,7 @@ impl Certificate {
         Self::from_bytes(&bytes)
     }
 
-    /// 256 lower-case hexadecimal digits.
+    /// 288 lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
         hex::encode(self.to_bytes())
@@ -154,6 +163,7 @@ mod tests {
     fn only_the_root_certifies() {
         let root = Seed::new([1; 32]);
         let claim = Claim {
+            epoch: Epoch::new([9; 16]),
             boot: 42,
             first: 40,
             key: Seed::new([2; 32]).public(),

@@ -9,6 +9,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::digest::lower_hex;
+use crate::epoch::Epoch;
 
 /// The seed of a signing key (RFC 8032's private key). Erased when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -201,13 +202,15 @@ impl MachineKeys {
         &self.anchor_auth
     }
 
-    /// The first key of a boot's ledger.
+    /// The first key of a boot's ledger. Numbers come again in another epoch, and keys
+    /// must not.
     #[must_use]
-    pub fn boot(&self, boot: u64) -> Seed {
+    pub fn boot(&self, epoch: Epoch, boot: u64) -> Seed {
+        let [which, number] = [&epoch.as_bytes()[..], &boot.to_be_bytes()];
         Seed::new(*derive(
             &self.secret,
             b"bastide log boot",
-            &boot.to_be_bytes(),
+            &[which, number].concat(),
         ))
     }
 }
@@ -245,8 +248,10 @@ mod tests {
     #[test]
     fn keys_are_apart_and_told_to_nobody() {
         let keys = MachineKeys::new(&[7; 32]);
-        assert_ne!(keys.boot(1), keys.boot(2));
-        assert_ne!(&keys.boot(1), keys.root());
+        let [one, other] = [Epoch::new([1; 16]), Epoch::new([2; 16])];
+        assert_ne!(keys.boot(one, 1), keys.boot(one, 2));
+        assert_ne!(keys.boot(one, 1), keys.boot(other, 1));
+        assert_ne!(&keys.boot(one, 1), keys.root());
         assert_ne!(keys.anchor_auth(), &[7; 32]);
         assert_eq!(format!("{:?}", keys.root()), "Seed");
         assert!(Seed::from_hex("zz").is_err());

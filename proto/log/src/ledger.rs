@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::digest::Digest;
+use crate::epoch::Epoch;
 use crate::key::PublicKey;
 use crate::name::StreamName;
 use crate::record::Stamp;
@@ -114,6 +115,9 @@ pub struct LedgerRemoval {
     pub last: u64,
     /// The hash of its last record.
     pub head: Digest,
+    /// Which TPM counted, if the root said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// The last value of the counter that it accounts for.
     pub counter: u64,
 }

@@ -22,7 +22,8 @@
 //! [certified](certificate) by the root key, which only the initramfs can have; a
 //! stream's first key is named in the ledger; and each anchor in the ledger names the
 //! last record of every stream, and goes with one step of a TPM counter that nobody
-//! can turn back.
+//! can turn back. Another TPM counts from a small number again: boots are known by
+//! their [epoch], which is the TPM's, and their number.
 //!
 //! This never does: I/O, waiting, or keeping a secret longer than its owner.
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ pub mod certificate;
 pub mod chain;
 pub mod digest;
 pub mod entry;
+pub mod epoch;
 pub mod intake;
 pub mod journal;
 pub mod kernel;

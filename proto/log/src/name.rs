@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::epoch::Epoch;
+
 /// The longest name of a stream, in bytes.
 pub const LONGEST_NAME: usize = 48;
 
@@ -124,13 +126,43 @@ impl fmt::Display for FileName {
 /// The name of the file in [`BOOTS`] with the certificate of a boot: what tells a boot
 /// that ended before its log began from one whose log was taken away.
 #[must_use]
-pub fn boot_file(boot: u64) -> String {
-    format!("{boot:010}.boot")
+pub fn boot_file(epoch: Epoch, boot: u64) -> String {
+    format!("{boot:010}-{}.boot", epoch.short())
+}
+
+/// Whether a file in [`BOOTS`] is named as a certificate is.
+#[must_use]
+pub fn is_boot_file(name: &str) -> bool {
+    let parts = name
+        .strip_suffix(".boot")
+        .and_then(|name| name.split_once('-'));
+    parts.is_some_and(|(boot, epoch)| {
+        (10..=20).contains(&boot.len())
+            && boot.bytes().all(|byte| byte.is_ascii_digit())
+            && epoch.len() == 8
+            && epoch.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn certificates_of_two_epochs_do_not_collide() {
+        let [one, other] = [Epoch::new([1; 16]), Epoch::new([2; 16])];
+        assert_eq!(boot_file(one, 7), "0000000007-01010101.boot");
+        assert_ne!(boot_file(one, 7), boot_file(other, 7));
+        assert!(is_boot_file(&boot_file(other, u64::MAX)));
+        for bad in [
+            "0000000007.boot",
+            "7-01010101.boot",
+            "../0000000007-01010101.boot",
+            "",
+        ] {
+            assert!(!is_boot_file(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn names_are_what_they_say() {

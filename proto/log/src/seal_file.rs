@@ -158,13 +158,16 @@ impl fmt::Debug for SealFile {
 mod tests {
     use super::*;
     use crate::certificate::Claim;
+    use crate::epoch::Epoch;
     use crate::key::MachineKeys;
 
     #[test]
     fn what_is_written_is_read_and_contradictions_are_not() {
         let keys = MachineKeys::new(&[9; 32]);
-        let seed = keys.boot(5);
+        let epoch = Epoch::new([3; 16]);
+        let seed = keys.boot(epoch, 5);
         let claim = Claim {
+            epoch,
             boot: 5,
             first: 1,
             key: seed.public(),

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::certificate::Certificate;
 use crate::digest::Digest;
+use crate::epoch::Epoch;
 use crate::key::PublicKey;
 use crate::line::LONGEST_LINE;
 use crate::name::{FileName, StreamName};
@@ -58,6 +59,18 @@ struct Known {
 /// What the ledger says of each stream, in its order.
 type Pins = BTreeMap<StreamName, VecDeque<Known>>;
 
+/// Boots for which `boots` holds a certificate of the root.
+#[derive(Debug, Default)]
+struct Boots(BTreeSet<(Epoch, u64)>);
+
+impl Boots {
+    /// Whether each of these boots is certified: they ended before their log began.
+    fn has_all(&self, epoch: Option<Epoch>, boots: impl IntoIterator<Item = u64>) -> bool {
+        let has = |boot| epoch.is_some_and(|epoch| self.0.contains(&(epoch, boot)));
+        boots.into_iter().all(has)
+    }
+}
+
 /// Verifies a log.
 #[derive(Debug)]
 pub struct Verifier {
@@ -66,8 +79,7 @@ pub struct Verifier {
     /// What of the two is missing is missing for a reason that the caller knows.
     partial: bool,
     report: Report,
-    /// Boots for which there is a certificate of the root.
-    boots: BTreeSet<u64>,
+    boots: Boots,
     ledger: LedgerCheck,
     pins: Pins,
     stream: Option<StreamCheck>,
@@ -97,7 +109,7 @@ impl Verifier {
             counter,
             partial: false,
             report: Report::default(),
-            boots: BTreeSet::new(),
+            boots: Boots::default(),
             ledger: LedgerCheck::default(),
             pins: Pins::new(),
             stream: None,
@@ -122,7 +134,7 @@ impl Verifier {
             && let Ok(claim) =
                 Certificate::from_hex(content).and_then(|certificate| certificate.verify(root))
         {
-            self.boots.insert(claim.boot);
+            self.boots.0.insert((claim.epoch, claim.boot));
         }
     }
 

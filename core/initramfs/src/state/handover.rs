@@ -3,16 +3,17 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{self, Write},
     os::fd::AsFd,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bastide_config::users::User;
 use bastide_log_format::{
     certificate::{Certificate, Claim},
+    epoch::Epoch,
     key::{MachineKeys, Seed},
     name::{BOOTS, boot_file},
     seal_file::{NAME, SealFile},
@@ -44,21 +45,26 @@ const NEW: OFlags = OFlags::WRONLY
 pub struct LogKeys {
     keys: MachineKeys,
     seed: Seed,
+    epoch: Epoch,
     boot: u64,
     certificate: Certificate,
 }
 
 impl LogKeys {
-    /// The keys of boot number `boot`.
-    pub fn new(secret: &MachineSecret, boot: u64) -> Self {
+    /// The keys of boot number `boot` of a TPM. `epoch` is this TPM's alone, and `first`
+    /// the first boot that it counted for this machine.
+    pub fn new(secret: &MachineSecret, epoch: [u8; 16], boot: u64, first: u64) -> Self {
+        let epoch = Epoch::new(epoch);
         let keys = MachineKeys::new(secret.expose());
-        let seed = keys.boot(boot);
+        let seed = keys.boot(epoch, boot);
         let claim = Claim {
+            epoch,
             boot,
-            first: 0,
+            first,
             key: seed.public(),
         };
         Self {
+            epoch,
             boot,
             certificate: Certificate::issue(keys.root(), claim),
             seed,
@@ -77,7 +83,7 @@ impl LogKeys {
     pub fn certify(&self, state: &Path) -> Result<()> {
         let log = state.join(LOG_STATE);
         own_directory(&log)?;
-        let name = boot_file(self.boot);
+        let name = boot_file(self.epoch, self.boot);
         let write = || -> Result<()> {
             let log = open(&log, DIRECTORY, Mode::empty())?;
             match mkdirat(&log, BOOTS, Mode::from_raw_mode(0o700)) {
@@ -152,13 +158,61 @@ fn own(file: impl AsFd) -> Result<()> {
     )?)
 }
 
-/// The number of the newest release that was seen healthy, as PID 1 wrote it down; nothing
-/// where none was, or where what lies there is no number.
-pub fn healthy_release(state: &Path) -> Option<u64> {
+/// The number of the newest release that was seen healthy, as PID 1 wrote it down; none
+/// where none was.
+///
+/// # Errors
+/// What lies there cannot be read, or is no number.
+pub fn healthy_release(state: &Path) -> Result<Option<u64>> {
     const LONGEST: usize = 32;
     let path = state.join("lib/bastide/healthy-release");
-    let text = fs::metadata(&path)
-        .is_ok_and(|file| file.is_file() && file.len() <= LONGEST as u64)
-        .then(|| fs::read_to_string(&path).ok())??;
-    text.trim().parse().ok()
+    let read = || -> Result<Option<u64>> {
+        let about = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            about => about?,
+        };
+        ensure!(about.is_file(), "it is no file");
+        ensure!(about.len() <= LONGEST as u64, "it is too long");
+        Ok(Some(fs::read_to_string(&path)?.trim().parse()?))
+    };
+    read().with_context(|| format!("cannot read the healthy release in {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bastide_tpm_policy::Secret;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_names_the_tpm_and_the_first_boot_that_it_counted() {
+        let secret = MachineSecret::new(Secret::new([7; 32]));
+        let keys = LogKeys::new(&secret, [3; 16], 9, 4);
+        let root = keys.keys.root().public();
+        let claim = keys.certificate.verify(&root).unwrap();
+        assert_eq!((claim.epoch, claim.boot), (Epoch::new([3; 16]), 9));
+        assert_eq!((claim.first, claim.key), (4, keys.seed.public()));
+        // The number comes again with another TPM; the key does not.
+        let other = LogKeys::new(&secret, [4; 16], 9, 4);
+        assert_eq!(other.keys.root().public(), root);
+        assert_ne!(other.seed.public(), keys.seed.public());
+    }
+
+    #[test]
+    fn only_a_number_is_a_healthy_release() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(healthy_release(state.path()).unwrap(), None);
+        let folder = state.path().join("lib/bastide");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("healthy-release");
+        fs::write(&path, "1002003\n").unwrap();
+        assert_eq!(healthy_release(state.path()).unwrap(), Some(1_002_003));
+        for bad in ["", "soon", "-1", &"1".repeat(33)] {
+            fs::write(&path, bad).unwrap();
+            assert!(healthy_release(state.path()).is_err(), "{bad}");
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(healthy_release(state.path()).is_err());
+    }
 }

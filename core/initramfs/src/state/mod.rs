@@ -184,7 +184,7 @@ fn mount(
     place.mount(unlocked, wanted.target)?;
     fs::create_dir_all(wanted.target.join("lib")).context("cannot make /var/lib")?;
     let boot = machine.boots()? + 1;
-    let keys = LogKeys::new(&unlocked.secret, boot);
+    let keys = LogKeys::new(&unlocked.secret, [0; 16], boot, 1);
     if let Err(error) = keys.certify(wanted.target) {
         // The boot counts all the same; verifying says that its certificate is missing.
         say(&format!(
@@ -193,9 +193,14 @@ fn mount(
     }
     machine.count_boot(&unlocked.secret, boot)?;
     keys.leave()?;
-    if let Some(healthy) = handover::healthy_release(wanted.target) {
-        let own = wanted.command_line.release;
-        machine.raise_version(&unlocked.secret, Release::from_number(healthy.min(own)))?;
+    match handover::healthy_release(wanted.target) {
+        Ok(None) => {}
+        Ok(Some(healthy)) => {
+            let own = wanted.command_line.release;
+            machine.raise_version(&unlocked.secret, Release::from_number(healthy.min(own)))?;
+        }
+        // Older releases stay allowed, which a later boot makes good.
+        Err(error) => say(&format!("state: the version stays as it is: {error:#}")),
     }
     Ok(())
 }

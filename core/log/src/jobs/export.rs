@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bastide_ipc::log::Piece as PieceReply;
 use bastide_ipc::message::Reply;
 use bastide_log_format::key::PublicKey;
-use bastide_log_format::name::{BOOTS, boot_file};
+use bastide_log_format::name::BOOTS;
 
 use crate::disk::Disk;
 use crate::store::Store;
@@ -19,7 +19,7 @@ const PIECE: usize = 32 * 1024;
 pub struct Export {
     reader: Reader,
     bytes: Vec<u8>,
-    certificates: std::vec::IntoIter<(u64, Vec<u8>)>,
+    certificates: std::vec::IntoIter<(String, Vec<u8>)>,
     root: Option<PublicKey>,
     counter: Option<u64>,
 }
@@ -42,9 +42,8 @@ impl Export {
     }
 
     pub(super) fn step<Medium: Disk>(&mut self, store: &Store<Medium>) -> Progress {
-        if let Some((boot, content)) = self.certificates.next() {
-            let path = format!("{BOOTS}/{}", boot_file(boot));
-            return Progress::More(piece(path, 0, &content));
+        if let Some((name, content)) = self.certificates.next() {
+            return Progress::More(piece(format!("{BOOTS}/{name}"), 0, &content));
         }
         match self.reader.next(store.disk(), &mut self.bytes) {
             Piece::Bytes(snapshot, offset, count) => {

@@ -7,13 +7,13 @@ use bastide_log_format::chain::Chain;
 use bastide_log_format::digest::Digest;
 use bastide_log_format::entry::Priority;
 use bastide_log_format::ledger::{Pin, Says, Start};
-use bastide_log_format::name::{FileName, StreamName};
+use bastide_log_format::name::{BOOTS, FileName, StreamName, boot_file};
 use bastide_log_format::record::Stamp;
 
 use crate::anchor::Anchor;
 use crate::disk::{Disk, Listed};
 use crate::ledger::{Keys, Ledger};
-use crate::resume::{Left, left};
+use crate::resume::{Left, LeftLedger, left};
 use crate::secret::{Secret, new_seed};
 use crate::settings::Settings;
 use crate::stream::Stream;
@@ -50,7 +50,7 @@ impl<Medium: Disk> Store<Medium> {
             ledger_left
                 .ledger
                 .as_ref()
-                .is_some_and(|ledger| ledger.boot == secret.boot())
+                .is_some_and(|ledger| is_of(ledger, secret))
         });
         for name in files.keys().filter(|name| !name.is_ledger()) {
             let left = left_of(&disk, name, &listed)?;
@@ -121,8 +121,10 @@ impl<Medium: Disk> Store<Medium> {
             store.write_ledger(stamp, Says::Pin { pins })?;
         }
         // Its log now carries the certificate itself.
-        if let Err(error) = store.disk.remove_certificate(boot) {
-            let words = format!("cannot remove the certificate of boot {boot}: {error}");
+        if let Some(name) = begun.certificate
+            && let Err(error) = store.disk.remove_certificate(&name)
+        {
+            let words = format!("cannot remove {BOOTS}/{name}: {error}");
             store.remark(Priority::WARNING, words);
         }
         if !begun.resumed {
@@ -137,6 +139,8 @@ struct Begun {
     ledger: Ledger,
     boot: u64,
     resumed: bool,
+    /// The file of the certificate that the ledger carries.
+    certificate: Option<String>,
     /// The first record of a boot.
     says: Option<Says>,
     words: Vec<(Priority, String)>,
@@ -156,6 +160,7 @@ fn begin_ledger(
     let chain = Chain::resume(name.clone(), seq, head);
     let before = left.ledger.as_ref().map_or(0, |ledger| ledger.boot);
     let mut keys = None;
+    let mut certificate_file = None;
     let mut boot = before.saturating_add(1);
     if let Some(mut secret) = secret {
         boot = secret.boot();
@@ -164,6 +169,8 @@ fn begin_ledger(
             _ => true,
         };
         if goes_on {
+            let claim = secret.certificate().unverified();
+            certificate_file = Some(boot_file(claim.epoch, claim.boot));
             keys = Some(Keys::Certified(Box::new(secret)));
         } else {
             words.push((
@@ -197,6 +204,7 @@ fn begin_ledger(
             ledger: Ledger::new(chain, keys, boot, file, ledger.file, left.size),
             boot,
             resumed: true,
+            certificate: certificate_file,
             says: None,
             words,
         });
@@ -229,9 +237,16 @@ fn begin_ledger(
         ledger: Ledger::new(chain, keys, boot, file, file_name, 0),
         boot,
         resumed: false,
+        certificate: certificate_file,
         says: Some(Says::Start(start)),
         words,
     })
+}
+
+/// Whether the ledger was left in the boot of this secret. The number alone does not
+/// tell: it comes again with another TPM.
+fn is_of(ledger: &LeftLedger, secret: &Secret) -> bool {
+    ledger.certificate.as_ref() == Some(&secret.certificate().to_hex())
 }
 
 fn left_of(disk: &impl Disk, name: &StreamName, listed: &[Listed]) -> Result<Left> {

@@ -235,6 +235,7 @@ impl<Medium: Disk> Store<Medium> {
                     file: oldest.name.to_string(),
                     last,
                     head,
+                    epoch: ledger.epoch(),
                     counter: ledger.counter,
                 }),
             )?;

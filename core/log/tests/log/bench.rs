@@ -13,6 +13,7 @@ use bastide_log::settings::Settings;
 use bastide_log::store::Store;
 use bastide_log_format::certificate::{Certificate, Claim};
 use bastide_log_format::entry::{Entry, Kind, Priority, Said, Source};
+use bastide_log_format::epoch::Epoch;
 use bastide_log_format::key::MachineKeys;
 use bastide_log_format::line::Line;
 use bastide_log_format::name::{BOOTS, FileName, StreamName, boot_file};
@@ -22,6 +23,9 @@ use bastide_log_format::verify::{Report, Verifier, order};
 
 pub struct Machine {
     pub keys: MachineKeys,
+    pub epoch: Epoch,
+    /// The first boot of the epoch.
+    pub first: u64,
     pub counter: Fake,
     pub now: Stamp,
     pub settings: Settings,
@@ -71,11 +75,11 @@ impl Disk for Small {
             free: total.saturating_sub(self.used()),
         })
     }
-    fn certificates(&self) -> io::Result<Vec<(u64, Vec<u8>)>> {
+    fn certificates(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
         self.folder.certificates()
     }
-    fn remove_certificate(&self, boot: u64) -> io::Result<()> {
-        self.folder.remove_certificate(boot)
+    fn remove_certificate(&self, name: &str) -> io::Result<()> {
+        self.folder.remove_certificate(name)
     }
 }
 
@@ -85,6 +89,8 @@ impl Machine {
         fs::create_dir(folder.path().join("log")).unwrap();
         Self {
             keys: MachineKeys::new(&[5; 32]),
+            epoch: Epoch::new([1; 16]),
+            first: 8,
             counter: Fake::new(7),
             now: Stamp {
                 time: 1_700_000_000_000_000,
@@ -120,19 +126,27 @@ impl Machine {
         self.now
     }
 
+    /// The machine gets another TPM, which counts from there.
+    pub fn other_tpm(&mut self, epoch: u8, counter: u64) {
+        self.epoch = Epoch::new([epoch; 16]);
+        self.counter = Fake::new(counter);
+        self.first = counter + 1;
+    }
+
     /// What the initramfs does.
     pub fn initramfs(&mut self) -> u64 {
         let boot = self.counter.read().unwrap() + 1;
-        let seed = self.keys.boot(boot);
+        let seed = self.keys.boot(self.epoch, boot);
         let claim = Claim {
+            epoch: self.epoch,
             boot,
-            first: 8,
+            first: self.first,
             key: seed.public(),
         };
         let certificate = Certificate::issue(self.keys.root(), claim);
         fs::create_dir_all(self.log().join(BOOTS)).unwrap();
         fs::write(
-            self.log().join(BOOTS).join(boot_file(boot)),
+            self.log().join(BOOTS).join(boot_file(self.epoch, boot)),
             certificate.to_hex(),
         )
         .unwrap();

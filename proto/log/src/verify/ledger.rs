@@ -1,15 +1,17 @@
 //! The ledger's part of verification: keys, boots and the counter.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use crate::certificate::Claim;
 use crate::digest::Digest;
+use crate::epoch::Epoch;
 use crate::key::PublicKey;
 use crate::ledger::{LedgerRecord, LedgerRemoval, Says, Start};
 use crate::line::{Line, check};
 use crate::name::{FileName, StreamName};
 
 use super::report::{Place, Report, What};
-use super::{Known, Pins};
+use super::{Boots, Known, Pins};
 
 /// Missing steps looked at one by one; a gap that is wider is a problem as a whole.
 const WIDEST_GAP: u64 = 10_000;
@@ -23,7 +25,10 @@ pub(super) struct LedgerCheck {
     head: Option<Digest>,
     key: Option<PublicKey>,
     boot: Option<u64>,
-    counter: Counter,
+    /// Which TPM counts. A boot that nobody certified passes for one of the TPM before.
+    epoch: Option<Epoch>,
+    /// Each TPM counts for itself, also when it comes back.
+    counters: BTreeMap<Option<Epoch>, Counter>,
     /// What the oldest record there is follows, when it is not the first ever.
     begins: Option<Beginning>,
     /// The record of the removal of what came before it.
@@ -46,6 +51,8 @@ struct Beginning {
     seq: u64,
     previous: Digest,
     boot: u64,
+    epoch: Option<Epoch>,
+    claim: Option<Claim>,
 }
 
 impl LedgerCheck {
@@ -65,7 +72,7 @@ impl LedgerCheck {
         file: FileName,
         place: Place,
         root: Option<&PublicKey>,
-        boots: &BTreeSet<u64>,
+        boots: &Boots,
         pins: &mut Pins,
         report: &mut Report,
     ) {
@@ -147,7 +154,7 @@ impl LedgerCheck {
         file: FileName,
         place: &Place,
         root: Option<&PublicKey>,
-        boots: &BTreeSet<u64>,
+        boots: &Boots,
         report: &mut Report,
     ) {
         let boot = record.boot;
@@ -167,10 +174,17 @@ impl LedgerCheck {
             report.note(place.clone(), What::NotClosed { boot: before });
         }
         self.key = Some(start.key);
-        let first = self.certificate(start, boot, place, root, report);
+        let claim = self.certificate(start, boot, place, root, report);
+        let before = self.epoch;
+        self.epoch = epoch_of(start, claim, root).or(before);
+        let epoch = self.epoch;
         match self.boot {
             None if record.seq == 1 && start.previous == Digest::genesis(&StreamName::ledger()) => {
-                self.begins_with(boot, first, place, boots, report);
+                if root.is_none() {
+                    report.note(place.clone(), What::Begins { boot });
+                } else if begins_with(boot, claim, place, boots, report) {
+                    report.note(place.clone(), What::BeginsWithTpm { boot });
+                }
             }
             None => {
                 self.begins = Some(Beginning {
@@ -178,18 +192,35 @@ impl LedgerCheck {
                     seq: record.seq,
                     previous: start.previous,
                     boot,
+                    epoch,
+                    claim,
                 });
             }
-            Some(_) => self.counter.step(boot, place, boots, report),
+            Some(_) => {
+                if epoch != before {
+                    report.note(place.clone(), What::OtherTpm { boot });
+                }
+                match self.counters.get(&epoch) {
+                    Some(counter) => counter.step(boot, epoch, place, boots, report),
+                    None => {
+                        begins_with(boot, claim, place, boots, report);
+                    }
+                }
+            }
         }
-        self.counter.last = Some(boot);
-        self.counter.promised = false;
+        self.counts(boot, false);
         self.boot = Some(boot);
         self.stopped = false;
         report.boots = report.boots.saturating_add(1);
     }
 
-    /// Checks the root's word; the machine's first boot, if the root says which.
+    /// The ledger accounts for the counter up to here.
+    fn counts(&mut self, value: u64, promised: bool) {
+        let last = Some(value);
+        self.counters.insert(self.epoch, Counter { last, promised });
+    }
+
+    /// Checks the root's word.
     fn certificate(
         &self,
         start: &Start,
@@ -197,7 +228,7 @@ impl LedgerCheck {
         place: &Place,
         root: Option<&PublicKey>,
         report: &mut Report,
-    ) -> Option<u64> {
+    ) -> Option<Claim> {
         let root = root?;
         let claim = match start.certificate() {
             Ok(None) => {
@@ -208,9 +239,7 @@ impl LedgerCheck {
             Err(error) => Err(error),
         };
         match claim {
-            Ok(claim) if claim.boot == boot && claim.key == start.key => {
-                Some(claim.first).filter(|first| *first > 0)
-            }
+            Ok(claim) if claim.boot == boot && claim.key == start.key => Some(claim),
             Ok(claim) => {
                 let certified = claim.boot;
                 report.problem(place.clone(), What::OtherCertificate { certified, boot });
@@ -219,28 +248,6 @@ impl LedgerCheck {
             Err(error) => {
                 report.problem(place.clone(), What::Certificate(error));
                 None
-            }
-        }
-    }
-
-    /// The very first record.
-    fn begins_with(
-        &mut self,
-        boot: u64,
-        first: Option<u64>,
-        place: &Place,
-        boots: &BTreeSet<u64>,
-        report: &mut Report,
-    ) {
-        let Some(first) = first else {
-            return report.note(place.clone(), What::Begins { boot });
-        };
-        let missing = first < boot && !(first..boot).take(10_000).all(|boot| boots.contains(&boot));
-        if missing || first > boot || boot - first > WIDEST_GAP {
-            report.problem(place.clone(), What::LateBeginning { boot, first });
-        } else {
-            for boot in first..boot {
-                report.note(place.clone(), What::Unlogged { boot });
             }
         }
     }
@@ -261,7 +268,7 @@ impl LedgerCheck {
         &mut self,
         record: &LedgerRecord,
         place: &Place,
-        boots: &BTreeSet<u64>,
+        boots: &Boots,
         pins: &mut Pins,
         report: &mut Report,
     ) {
@@ -281,9 +288,10 @@ impl LedgerCheck {
         match &record.says {
             Says::Anchor(anchor) => {
                 report.anchors = report.anchors.saturating_add(1);
-                self.counter.step(anchor.counter, place, boots, report);
-                self.counter.last = Some(anchor.counter);
-                self.counter.promised = true;
+                if let Some(counter) = self.counters.get(&self.epoch) {
+                    counter.step(anchor.counter, self.epoch, place, boots, report);
+                }
+                self.counts(anchor.counter, true);
             }
             Says::Restart {} => report.note(place.clone(), What::Restarted),
             Says::Removal(removal) => {
@@ -301,10 +309,12 @@ impl LedgerCheck {
     }
 
     /// Ends the whole.
-    pub(super) fn finish(mut self, now: Option<u64>, boots: &BTreeSet<u64>, report: &mut Report) {
-        report.counter = self.counter.last;
+    pub(super) fn finish(mut self, now: Option<u64>, boots: &Boots, report: &mut Report) {
+        let epoch = self.epoch;
+        let counter = self.counters.remove(&epoch).unwrap_or_default();
+        report.counter = counter.last;
         report.closed = self.stopped;
-        let Some(known) = self.counter.last else {
+        let Some(known) = counter.last else {
             return report.problem(Place::default(), What::NoLedger);
         };
         if let Some(begins) = self.begins.take() {
@@ -314,13 +324,13 @@ impl LedgerCheck {
         match now {
             None => {}
             Some(now) if now == known => {}
-            Some(now) if self.counter.promised && now.checked_add(1) == Some(known) => {
+            Some(now) if counter.promised && now.checked_add(1) == Some(known) => {
                 report.note(place, What::Promised { counter: known });
             }
             Some(now) if now < known => report.problem(place, What::Behind { now, known }),
             Some(now) => {
                 let gap = known.saturating_add(1)..=now;
-                if now - known <= WIDEST_GAP && gap.clone().all(|boot| boots.contains(&boot)) {
+                if now - known <= WIDEST_GAP && boots.has_all(epoch, gap.clone()) {
                     for boot in gap {
                         report.note(place.clone(), What::Unlogged { boot });
                     }
@@ -332,25 +342,75 @@ impl LedgerCheck {
     }
 
     /// The ledger's oldest files are gone: a record must say so.
-    fn removed_before(&self, begins: Beginning, boots: &BTreeSet<u64>, report: &mut Report) {
+    fn removed_before(&self, begins: Beginning, boots: &Boots, report: &mut Report) {
         let first = begins.seq;
         match &self.removal {
             Some(removal) => {
-                report.note(begins.place.clone(), What::Rotated { first });
-                let mut counter = Counter {
-                    last: Some(removal.counter),
-                    promised: true,
-                };
-                counter.step(begins.boot, &begins.place, boots, report);
+                let Beginning { place, boot, .. } = begins;
+                report.note(place.clone(), What::Rotated { first });
+                if removal.epoch == begins.epoch {
+                    let counter = Counter {
+                        last: Some(removal.counter),
+                        promised: true,
+                    };
+                    counter.step(boot, begins.epoch, &place, boots, report);
+                } else {
+                    report.note(place.clone(), What::OtherTpm { boot });
+                    begins_with(boot, begins.claim, &place, boots, report);
+                }
             }
             None => report.problem(begins.place, What::Missing { first }),
         }
     }
 }
 
+/// Which TPM counted a boot. Without the root's key, its word is taken as it stands.
+fn epoch_of(start: &Start, claim: Option<Claim>, root: Option<&PublicKey>) -> Option<Epoch> {
+    let unverified = || {
+        let certificate = start.certificate().ok().flatten()?;
+        Some(*certificate.unverified())
+    };
+    let claim = if root.is_some() { claim } else { unverified() };
+    claim.map(|claim| claim.epoch)
+}
+
+/// Compares the first boot of a TPM that has a log with the first that it counted:
+/// `true` when nothing is missing. Without a claim, that has been found fault with.
+fn begins_with(
+    boot: u64,
+    claim: Option<Claim>,
+    place: &Place,
+    boots: &Boots,
+    report: &mut Report,
+) -> bool {
+    let Some(Claim { first, epoch, .. }) = claim else {
+        return false;
+    };
+    if first == 0 {
+        report.problem(place.clone(), What::Begins { boot });
+        return false;
+    }
+    let far = boot.checked_sub(first).is_none_or(|gap| gap > WIDEST_GAP);
+    if far || !boots.has_all(Some(epoch), first..boot) {
+        report.problem(place.clone(), What::LateBeginning { boot, first });
+        return false;
+    }
+    for boot in first..boot {
+        report.note(place.clone(), What::Unlogged { boot });
+    }
+    true
+}
+
 impl Counter {
     /// Checks that a step follows the last one.
-    fn step(&mut self, value: u64, place: &Place, boots: &BTreeSet<u64>, report: &mut Report) {
+    fn step(
+        &self,
+        value: u64,
+        epoch: Option<Epoch>,
+        place: &Place,
+        boots: &Boots,
+        report: &mut Report,
+    ) {
         let Some(last) = self.last else {
             return;
         };
@@ -361,7 +421,7 @@ impl Counter {
         } else if value <= last {
             let (from, to) = (last, value);
             report.problem(place.clone(), What::Back { from, to });
-        } else if value - last <= WIDEST_GAP && (next..value).all(|boot| boots.contains(&boot)) {
+        } else if value - last <= WIDEST_GAP && boots.has_all(epoch, next..value) {
             for boot in next..value {
                 report.note(place.clone(), What::Unlogged { boot });
             }

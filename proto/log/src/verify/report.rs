@@ -194,15 +194,29 @@ pub enum What {
         boot: u64,
     },
     /// The log begins later than it did.
-    #[error("the log begins with boot {boot}; the machine's first was {first}")]
+    #[error("the log begins with boot {boot}; the first that this TPM counted was {first}")]
     LateBeginning {
         /// The first boot that is there.
         boot: u64,
         /// The first that was.
         first: u64,
     },
+    /// The log begins with the first boot that a TPM counted.
+    #[error(
+        "the log begins with boot {boot}, the first that this TPM counted: if the machine had another TPM before, that one's log is missing"
+    )]
+    BeginsWithTpm {
+        /// The first boot that is there.
+        boot: u64,
+    },
+    /// Another TPM counts from here on.
+    #[error("from boot {boot} on, another TPM counts: right only after recovery with another TPM")]
+    OtherTpm {
+        /// The boot.
+        boot: u64,
+    },
     /// Nobody knows whether the log began earlier.
-    #[error("the log begins with boot {boot}; whether it was the machine's first is not recorded")]
+    #[error("the log begins with boot {boot}; whether it was the TPM's first is not recorded")]
     Begins {
         /// The first boot that is there.
         boot: u64,
@@ -232,9 +246,7 @@ pub enum What {
         counter: u64,
     },
     /// The counter goes back within the ledger.
-    #[error(
-        "the TPM's counter goes back from {from} to {to}: right only after recovery with another TPM"
-    )]
+    #[error("the TPM's counter goes back from {from} to {to}")]
     Back {
         /// Before.
         from: u64,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bastide_log_format::certificate::{Certificate, Claim};
 use bastide_log_format::chain::Chain;
 use bastide_log_format::entry::{Kind, Priority, Said, Source};
+use bastide_log_format::epoch::Epoch;
 use bastide_log_format::key::{MachineKeys, Seed};
 use bastide_log_format::ledger::{Anchor, LedgerRemoval, Pin, Registration, Says, Start};
 use bastide_log_format::name::{FileName, StreamName};
@@ -44,6 +45,7 @@ pub struct Bench {
     /// The TPM's counter.
     pub counter: u64,
     pub first: u64,
+    pub epoch: Epoch,
     pub files: Files,
     pub certificates: Vec<String>,
     ledger: Chain,
@@ -65,6 +67,7 @@ impl Bench {
             keys: MachineKeys::new(&[5; 32]),
             counter: 7,
             first: 8,
+            epoch: Epoch::new([1; 16]),
             files: Files::new(),
             certificates: Vec::new(),
             ledger: Chain::new(StreamName::ledger()),
@@ -122,8 +125,9 @@ impl Bench {
     pub fn initramfs(&mut self) {
         self.counter += 1;
         self.boot = self.counter;
-        let key = self.keys.boot(self.boot);
+        let key = self.keys.boot(self.epoch, self.boot);
         let claim = Claim {
+            epoch: self.epoch,
             boot: self.boot,
             first: self.first,
             key: key.public(),
@@ -131,6 +135,13 @@ impl Bench {
         let certificate = Certificate::issue(self.keys.root(), claim);
         self.certificates.push(certificate.to_hex());
         self.ledger_key = Some(key);
+    }
+
+    /// The machine gets another TPM, which counts from there.
+    pub fn other_tpm(&mut self, epoch: u8, counter: u64) {
+        self.epoch = Epoch::new([epoch; 16]);
+        self.counter = counter;
+        self.first = counter + 1;
     }
 
     pub fn pins(&self) -> Vec<Pin> {
@@ -150,7 +161,7 @@ impl Bench {
         }
         let start = Start {
             certificate: self.certificates.last().cloned(),
-            key: self.keys.boot(self.boot).public(),
+            key: self.keys.boot(self.epoch, self.boot).public(),
             part: self.ledger_part,
             previous: self.ledger.head(),
             pins: self.pins(),
@@ -307,7 +318,7 @@ impl Bench {
     }
 
     /// The oldest file of the ledger makes room.
-    pub fn remove_oldest_of_ledger(&mut self, counter: u64) {
+    pub fn remove_oldest_of_ledger(&mut self, epoch: Epoch, counter: u64) {
         let file = self
             .files
             .keys()
@@ -320,6 +331,7 @@ impl Bench {
             file: file.1.to_string(),
             last,
             head,
+            epoch: Some(epoch),
             counter,
         }));
     }

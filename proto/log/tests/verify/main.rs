@@ -10,6 +10,9 @@ use bastide_log_format::verify::{Report, What};
 
 use bench::{Bench, Files, Random, name};
 
+/// What every log that nothing was removed from says.
+const BEGINS: What = What::BeginsWithTpm { boot: 8 };
+
 const STREAMS: [&str; 3] = ["audit", "console-serial", "kernel"];
 
 /// Three boots with anything in them; the last one may end in any way.
@@ -292,7 +295,7 @@ fn what_follows_the_last_seal_is_counted() {
     bench.stop();
     let report = bench.verify();
     assert!(
-        report.closed && report.notes.is_empty(),
+        report.closed && matches!(&report.notes[..], [note] if note.what == BEGINS),
         "{}",
         text(&report)
     );
@@ -442,7 +445,7 @@ fn rotation_leaves_what_is_left_verifiable() {
     bench.stop();
     let counter = bench.counter;
     bench.boot();
-    bench.remove_oldest_of_ledger(counter);
+    bench.remove_oldest_of_ledger(bench.epoch, counter);
     bench.say("audit");
     bench.stop();
     noted(&bench.verify(), |what| matches!(what, What::Rotated { .. }));
@@ -483,4 +486,69 @@ fn a_torn_end_is_told() {
     let length = bench.files[&key].len();
     bench.files.get_mut(&key).unwrap().truncate(length - 7);
     noted(&bench.verify(), |what| matches!(what, What::Torn { .. }));
+}
+
+#[test]
+fn a_root_that_does_not_say_where_the_log_began_is_no_evidence() {
+    let mut bench = Bench::new(14);
+    bench.first = 0;
+    bench.boot();
+    bench.stop();
+    found(&bench.verify(), |what| *what == What::Begins { boot: 8 });
+}
+
+#[test]
+fn each_tpm_counts_for_itself() {
+    let mut bench = Bench::new(15);
+    let (epoch, first) = (bench.epoch, bench.first);
+    bench.boot();
+    bench.say("kernel");
+    bench.stop();
+    let counter = bench.counter;
+    bench.other_tpm(2, 3);
+    bench.initramfs();
+    bench.boot();
+    bench.say("kernel");
+    bench.stop();
+    let report = bench.verify();
+    noted(&report, |what| *what == What::OtherTpm { boot: 5 });
+    noted(&report, |what| *what == What::Unlogged { boot: 4 });
+    // The certificate of that number was given for another TPM's boot.
+    let mut other = bench.certificates.clone();
+    std::mem::swap(&mut other, &mut bench.certificates);
+    bench
+        .certificates
+        .retain(|certificate| certificate != &other[1]);
+    found(&bench.verify(), |what| {
+        *what == What::LateBeginning { boot: 5, first: 4 }
+    });
+    bench.certificates = other;
+
+    // The first one is back, and goes on where it was.
+    bench.epoch = epoch;
+    bench.first = first;
+    bench.counter = counter;
+    bench.boot();
+    bench.stop();
+    noted(&bench.verify(), |what| *what == What::OtherTpm { boot: 11 });
+    // Within one TPM's time, back is back.
+    bench.counter = 5;
+    bench.boot();
+    found(&bench.verify(), |what| {
+        *what == What::Back { from: 13, to: 6 }
+    });
+}
+
+#[test]
+fn rotation_between_two_tpms_is_honest() {
+    let mut bench = Bench::new(16);
+    let epoch = bench.epoch;
+    bench.boot();
+    bench.stop();
+    let counter = bench.counter;
+    bench.other_tpm(2, 3);
+    bench.boot();
+    bench.remove_oldest_of_ledger(epoch, counter);
+    bench.stop();
+    noted(&bench.verify(), |what| *what == What::OtherTpm { boot: 4 });
 }

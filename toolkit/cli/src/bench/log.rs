@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use bastide_log_format::certificate::{Certificate, Claim};
+use bastide_log_format::epoch::Epoch;
 use bastide_log_format::key::MachineKeys;
 use bastide_log_format::seal_file::SealFile;
 use bastide_vm::{Accelerator, Disk, rescue};
@@ -60,8 +61,10 @@ pub fn measure(context: &Context, product: &str, accelerator: Accelerator) -> an
 fn seal() -> anyhow::Result<String> {
     let keys = MachineKeys::new(&[1; 32]);
     let boot = 1;
-    let seed = keys.boot(boot);
+    let epoch = Epoch::new([1; 16]);
+    let seed = keys.boot(epoch, boot);
     let claim = Claim {
+        epoch,
         boot,
         first: boot,
         key: seed.public(),
