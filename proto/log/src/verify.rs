@@ -161,7 +161,8 @@ impl Verifier {
             self.end_stream();
             if !stream.is_ledger() {
                 let pins = self.pins.remove(stream).unwrap_or_default();
-                self.stream = Some(StreamCheck::new(stream.clone(), pins));
+                let rotated = self.ledger.is_rotated();
+                self.stream = Some(StreamCheck::new(stream.clone(), pins, rotated));
             }
         }
         match &mut self.stream {

@@ -350,3 +350,23 @@ fn another_tpm_counts_from_a_small_number_again() {
     assert_eq!(changes.count(), 1, "{}", text(&report));
     assert_eq!(machine.messages("kernel"), ["first", "second", "third"]);
 }
+
+#[test]
+fn a_small_stream_outlives_the_ledgers_of_its_boots() {
+    let mut machine = Machine::new();
+    machine.settings.ledger_bound = 12 * 1024;
+    for boot in 0..6 {
+        short_boot(&mut machine, &format!("boot {boot}"));
+    }
+    machine.initramfs();
+    let mut store = machine.open();
+    for _ in 0..6 {
+        store.tick(machine.pass(11 * SECOND));
+    }
+    store.stop(machine.now);
+    let ledgers = fs::read_dir(machine.log().join("ledger")).unwrap().count();
+    assert!(ledgers <= 5, "{ledgers}");
+    let report = machine.verify();
+    assert!(report.is_intact(), "{}", text(&report));
+    assert_eq!(machine.messages("kernel").len(), 6);
+}

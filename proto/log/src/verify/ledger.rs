@@ -56,6 +56,11 @@ struct Beginning {
 }
 
 impl LedgerCheck {
+    /// Whether the oldest file left is not the first ever.
+    pub(super) fn is_rotated(&self) -> bool {
+        self.begins.is_some()
+    }
+
     /// A file begins.
     pub(super) fn begin(&mut self) {
         self.first_line = true;

@@ -24,6 +24,10 @@ pub(super) struct StreamCheck {
     seq: u64,
     head: Option<Digest>,
     key: Option<PublicKey>,
+    /// Up to this record the stream is of boots whose ledger made room: a file's own word
+    /// names its key, and what the oldest ledger left knows of the record vouches for
+    /// all of them by way of the hashes.
+    old: u64,
     /// The ledger has vouched for a record that is there, or for the one before.
     vouched: bool,
     begins: Option<(Place, u64, Digest)>,
@@ -35,9 +39,12 @@ pub(super) struct StreamCheck {
 }
 
 impl StreamCheck {
-    pub(super) fn new(stream: StreamName, pins: VecDeque<Known>) -> Self {
+    /// `rotated`: the ledger's oldest files are gone.
+    pub(super) fn new(stream: StreamName, pins: VecDeque<Known>, rotated: bool) -> Self {
+        let oldest = pins.front().filter(|_| rotated);
         Self {
             stream,
+            old: oldest.map_or(0, |known| known.seq),
             pins,
             first_line: true,
             fresh: true,
@@ -152,6 +159,9 @@ impl StreamCheck {
             self.head = Some(part.previous);
         }
         self.head.get_or_insert(part.previous);
+        if self.key != Some(part.key) && seq <= self.old {
+            self.key = Some(part.key);
+        }
         if self.key != Some(part.key) {
             report.problem(place.clone(), What::OtherKey);
         }

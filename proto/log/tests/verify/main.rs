@@ -552,3 +552,57 @@ fn rotation_between_two_tpms_is_honest() {
     bench.stop();
     noted(&bench.verify(), |what| *what == What::OtherTpm { boot: 4 });
 }
+
+#[test]
+fn small_streams_outlive_the_ledgers_of_their_boots() {
+    let mut bench = Bench::new(17);
+    let mut counters = Vec::new();
+    for _ in 0..3 {
+        bench.boot();
+        bench.say("kernel");
+        bench.seal("kernel");
+        bench.rotate("kernel");
+        bench.say("kernel");
+        bench.stop();
+        counters.push(bench.counter);
+    }
+    bench.boot();
+    for counter in &counters[..2] {
+        bench.remove_oldest_of_ledger(bench.epoch, *counter);
+    }
+    bench.say("kernel");
+    bench.stop();
+    noted(&bench.verify(), |what| matches!(what, What::Rotated { .. }));
+
+    // What nobody's key is known for any more is still what it was.
+    let key = bench.files.keys().find(|key| key.0 == name("kernel"));
+    let key = key.unwrap().clone();
+    for line in 0..lines(&bench.files[&key]).len() {
+        let mut files = bench.files.clone();
+        let mut content = lines(&files[&key]);
+        let place = content[line].len() / 2;
+        content[line][place] ^= 1;
+        files.insert(key.clone(), content.concat());
+        forge(&mut files, &key.0);
+        assert!(!bench.verify_files(&files).is_intact(), "line {line}");
+    }
+    // A boot whose ledger is there has no such liberty.
+    let ledger = bench.files.keys().find(|key| key.0.is_ledger()).unwrap();
+    let part = bench
+        .files
+        .keys()
+        .find(|key| key.0 == name("kernel") && key.1.boot == ledger.1.boot);
+    let part = part.unwrap().clone();
+    let mut files = bench.files.clone();
+    let text = String::from_utf8(files[&part].clone()).unwrap();
+    let place = text.find("\"key\":\"").unwrap() + 7;
+    let forged = format!(
+        "{}{}{}",
+        &text[..place],
+        "0".repeat(64),
+        &text[place + 64..]
+    );
+    files.insert(part.clone(), forged.into_bytes());
+    forge(&mut files, &part.0);
+    found(&bench.verify_files(&files), |what| *what == What::OtherKey);
+}
