@@ -25,6 +25,9 @@ pub struct Settings {
     pub seal_after: u64,
     /// How long it may wait until it is on the disk for certain, in microseconds.
     pub sync_after: u64,
+    /// How many grave entries of a stream are sealed at once within a second; those
+    /// beyond wait for the next [`crate::store::Store::tick`] like all others.
+    pub urgent_per_second: u32,
     /// How long it may wait for an anchor, in microseconds.
     pub anchor_after: u64,
     /// Entries that a source may write per second for ever.
@@ -59,6 +62,7 @@ impl Default for Settings {
             floor: 16 * MEBIBYTE,
             seal_after: SECOND,
             sync_after: 5 * SECOND,
+            urgent_per_second: 10,
             anchor_after: 15 * 60 * SECOND,
             records_per_second: 500,
             records_at_once: 10_000,

@@ -165,7 +165,12 @@ impl<Medium: Disk> Store<Medium> {
     pub fn flush(&mut self, stamp: Stamp) {
         for name in self.names() {
             self.flush_stream(&name, stamp);
-            if self.streams.get(&name).is_some_and(|stream| stream.urgent) {
+            let most = self.settings.urgent_per_second;
+            let urgent = self
+                .streams
+                .get_mut(&name)
+                .is_some_and(|stream| stream.urgent && stream.may_hurry(stamp.boottime, most));
+            if urgent {
                 self.seal(&name, stamp);
                 self.sync(&name);
             }

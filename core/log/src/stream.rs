@@ -7,7 +7,7 @@ use bastide_log_format::key::Seed;
 use bastide_log_format::name::FileName;
 
 use crate::limit::Limit;
-use crate::settings::Settings;
+use crate::settings::{SECOND, Settings};
 
 /// A stream.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct Stream {
     pub pinned: u64,
     /// An entry came that is to be sealed at once.
     pub urgent: bool,
+    /// When the present second of hurry began, and how often there was hurry in it.
+    hurries: (u64, u32),
     /// Entries kept in this run.
     pub kept: u64,
     /// Entries dropped in this run.
@@ -75,9 +77,22 @@ impl Stream {
             unsynced: None,
             pinned: 0,
             urgent: false,
+            hurries: (0, 0),
             kept: 0,
             dropped: 0,
         }
+    }
+
+    /// Whether what is urgent may be sealed now: each time costs a write to the disk that
+    /// all others wait for.
+    pub fn may_hurry(&mut self, now: u64, per_second: u32) -> bool {
+        let (since, times) = self.hurries;
+        self.hurries = if now >= since.saturating_add(SECOND) {
+            (now, 1)
+        } else {
+            (since, times.saturating_add(1))
+        };
+        self.hurries.1 <= per_second
     }
 
     /// What is in the buffer has reached the file.

@@ -370,3 +370,31 @@ fn a_small_stream_outlives_the_ledgers_of_its_boots() {
     assert!(report.is_intact(), "{}", text(&report));
     assert_eq!(machine.messages("kernel").len(), 6);
 }
+
+#[test]
+fn grave_words_without_end_do_not_keep_the_log_busy() {
+    let mut machine = Machine::new();
+    machine.initramfs();
+    let mut store = machine.open();
+    for number in 0..200 {
+        let stamp = machine.pass(SECOND / 200);
+        let mut grave = entry(&format!("{number}"));
+        grave.priority = Priority::EMERGENCY;
+        store.say(&name("loud"), grave, stamp);
+        store.flush(stamp);
+    }
+    let path = machine.log().join("loud/0000000008-000001.log");
+    let seals = |text: &str| text.matches("\"seal\":").count();
+    let content = fs::read_to_string(&path).unwrap();
+    assert!((10..=11).contains(&seals(&content)), "{}", seals(&content));
+    // All are sealed within the second all the same.
+    assert!(store.next_deadline() <= machine.now.boottime + SECOND);
+    store.tick(machine.pass(SECOND));
+    let report = machine.verify();
+    assert!(report.is_intact(), "{}", text(&report));
+    let loud = report
+        .streams
+        .iter()
+        .find(|stream| stream.name == name("loud"));
+    assert_eq!(loud.unwrap().chained_only, 0);
+}
