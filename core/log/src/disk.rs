@@ -6,10 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use bastide_log_format::name::{BOOTS, FileName, StreamName, is_boot_file};
-use rustix::fs::fstatvfs;
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 
 /// Where the log lies.
 pub const FOLDER: &str = "/var/lib/log";
+
+/// The file that sets room aside; no stream has such a name.
+const RESERVE: &str = ".reserve";
 
 /// A file of a stream: the stream's name, the file's, its size in bytes.
 pub type Listed = (StreamName, FileName, u64);
@@ -60,6 +63,18 @@ pub trait Disk {
     /// # Errors
     /// When it cannot be removed.
     fn remove(&self, stream: &StreamName, name: FileName) -> io::Result<()>;
+
+    /// Sets so many bytes aside, unless they are.
+    ///
+    /// # Errors
+    /// When there is no room for them; nothing is set aside then.
+    fn reserve(&self, bytes: u64) -> io::Result<()>;
+
+    /// Gives up what is set aside. `false`: nothing was.
+    ///
+    /// # Errors
+    /// When it cannot be given up.
+    fn release(&self) -> io::Result<bool>;
 
     /// What there is room for.
     ///
@@ -151,6 +166,32 @@ impl Disk for Folder {
 
     fn remove(&self, stream: &StreamName, name: FileName) -> io::Result<()> {
         fs::remove_file(self.path(stream, name))
+    }
+
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let path = self.0.join(RESERVE);
+        if fs::metadata(&path).is_ok_and(|file| file.len() == bytes) {
+            return Ok(());
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        let set_aside = fallocate(&file, FallocateFlags::empty(), 0, bytes);
+        if set_aside.is_err() {
+            fs::remove_file(&path)?;
+        }
+        Ok(set_aside?)
+    }
+
+    fn release(&self) -> io::Result<bool> {
+        match fs::remove_file(self.0.join(RESERVE)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn space(&self) -> io::Result<Space> {

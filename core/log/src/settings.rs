@@ -21,6 +21,9 @@ pub struct Settings {
     pub part_age: u64,
     /// What is kept of all streams when the disk is full, in bytes.
     pub floor: u64,
+    /// What is set aside, in bytes, so that a full disk still takes the record of a file
+    /// that makes room: more than a stream's buffer and that record.
+    pub reserve: u64,
     /// How long an entry may wait for its seal, in microseconds.
     pub seal_after: u64,
     /// How long it may wait until it is on the disk for certain, in microseconds.
@@ -60,6 +63,7 @@ impl Default for Settings {
             part: MEBIBYTE,
             part_age: 24 * 60 * 60 * SECOND,
             floor: 16 * MEBIBYTE,
+            reserve: 256 * 1024,
             seal_after: SECOND,
             sync_after: 5 * SECOND,
             urgent_per_second: 10,

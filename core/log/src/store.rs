@@ -66,6 +66,7 @@ pub struct Store<Medium: Disk> {
     held: bool,
     tide: room::Tide,
     removals: Vec<room::Unrecorded>,
+    reserve: room::Reserve,
     facts: status::Facts,
 }
 
@@ -135,6 +136,7 @@ impl<Medium: Disk> Store<Medium> {
 
     /// Keeps an entry of a source, unless the source has said too much.
     pub fn say(&mut self, stream: &StreamName, entry: Entry, stamp: Stamp) {
+        self.restore_reserve(stamp);
         let name = self.place_for(stream);
         let bytes = entry.message.len()
             + entry
@@ -164,6 +166,7 @@ impl<Medium: Disk> Store<Medium> {
     /// Writes what has been gathered; called at the end of each turn.
     pub fn flush(&mut self, stamp: Stamp) {
         for name in self.names() {
+            self.restore_reserve(stamp);
             self.flush_stream(&name, stamp);
             let most = self.settings.urgent_per_second;
             let urgent = self
@@ -180,6 +183,7 @@ impl<Medium: Disk> Store<Medium> {
     /// Does what is due.
     pub fn tick(&mut self, stamp: Stamp) {
         let now = stamp.boottime;
+        self.restore_reserve(stamp);
         self.record_removals(stamp);
         self.say_words(stamp);
         for name in self.names() {

@@ -94,6 +94,7 @@ impl<Medium: Disk> Store<Medium> {
             held: false,
             tide: room::Tide::default(),
             removals: Vec::new(),
+            reserve: room::Reserve::default(),
             facts: status::Facts::default(),
         };
         if !begun.resumed {
@@ -130,6 +131,7 @@ impl<Medium: Disk> Store<Medium> {
         if !begun.resumed {
             store.anchor(stamp);
         }
+        store.restore_reserve(stamp);
         store.look_at_disk();
         Ok(store)
     }

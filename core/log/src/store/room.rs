@@ -13,7 +13,7 @@ use bastide_log_format::record::{Body, Record, Removal, RemovalReason, Stamp};
 use crate::disk::Disk;
 use crate::resume::left;
 
-use super::{Kept, Store};
+use super::{Kept, Store, is_full_disk};
 
 /// A file counts as at least this much: many small ones are a burden as well.
 const SMALLEST: u64 = 32 * 1024;
@@ -31,6 +31,15 @@ pub enum Tide {
     High,
     /// From 95 %.
     Higher,
+}
+
+/// What is set aside for the record of a removal on a full disk.
+#[derive(Debug, Default)]
+pub struct Reserve {
+    /// It is there.
+    whole: bool,
+    /// When setting it aside failed last: once a turn is enough.
+    failed_at: Option<u64>,
 }
 
 /// A file that had to go before a record could say so.
@@ -61,7 +70,7 @@ impl<Medium: Disk> Store<Medium> {
             let Some(stream) = self.largest() else {
                 break;
             };
-            if let Err(error) = self.remove_oldest(&stream, stamp) {
+            if let Err(error) = self.remove_oldest(&stream, RemovalReason::Bound, stamp) {
                 self.facts.failed(&format!("cannot make room: {error:#}"));
                 break;
             }
@@ -82,22 +91,42 @@ impl<Medium: Disk> Store<Medium> {
     }
 
     /// Removes a stream's oldest file; a sealed record says so before it is done.
-    fn remove_oldest(&mut self, stream: &StreamName, stamp: Stamp) -> Result<()> {
-        let removal = self.removal(stream, RemovalReason::Bound)?;
-        let last = removal.last;
+    fn remove_oldest(
+        &mut self,
+        stream: &StreamName,
+        reason: RemovalReason,
+        stamp: Stamp,
+    ) -> Result<()> {
+        let removal = self.removal(stream, reason)?;
+        let (last, bytes) = (removal.last, removal.bytes);
         let file = FileName::parse(&removal.file)?;
         self.keep(stream, Body::Removal(removal), stamp)?;
         self.seal(stream, stamp);
         self.sync(stream);
-        // What is left must begin before something that the ledger vouches for.
+        self.vouch(stream, last, stamp)?;
+        self.forget(stream, file)?;
+        if reason == RemovalReason::Full {
+            self.say_full(stream, file, bytes);
+        }
+        Ok(())
+    }
+
+    /// What is left after record `last` must begin before something that the ledger
+    /// vouches for.
+    fn vouch(&mut self, stream: &StreamName, last: u64, stamp: Stamp) -> Result<()> {
         let behind = self
             .streams
             .get(stream)
             .filter(|stream| stream.pinned <= last);
-        if let Some(pin) = behind.map(|stream| stream.committed.pin()) {
-            self.write_ledger(stamp, Says::Pin { pins: vec![pin] })?;
+        match behind.map(|stream| stream.committed.pin()) {
+            Some(pin) => self.write_ledger(stamp, Says::Pin { pins: vec![pin] }),
+            None => Ok(()),
         }
-        self.forget(stream, file)
+    }
+
+    fn say_full(&mut self, stream: &StreamName, file: FileName, bytes: u64) {
+        let words = format!("the disk is full: {stream}/{file} had to go ({bytes} bytes)");
+        self.remark(Priority::WARNING, words);
     }
 
     /// Removes the files up to `file` from the disk and from the list.
@@ -158,9 +187,51 @@ impl<Medium: Disk> Store<Medium> {
         Ok(record.and_then(|record| Some((record.seq, record.part?.previous))))
     }
 
-    /// The disk is full: the oldest file of the stream that takes most goes at once, and
-    /// the record of it follows when there is room. `false`: nothing may go.
+    /// Sets room aside again. While the disk is full, the oldest file of the stream that
+    /// takes most goes for it; what was set aside took the record of that.
+    pub(super) fn restore_reserve(&mut self, stamp: Stamp) {
+        let now = Some(stamp.boottime);
+        if self.reserve.whole || self.reserve.failed_at == now {
+            return;
+        }
+        for _ in 0..TURN {
+            match self.disk.reserve(self.settings.reserve) {
+                Ok(()) => {
+                    self.reserve.whole = true;
+                    return;
+                }
+                Err(error) if is_full_disk(&error) => {}
+                Err(error) => {
+                    self.facts
+                        .failed(&format!("cannot set room aside: {error}"));
+                    break;
+                }
+            }
+            let stream = self.largest();
+            let Some(stream) = stream.filter(|_| self.total() > self.settings.floor) else {
+                break;
+            };
+            if let Err(error) = self.remove_oldest(&stream, RemovalReason::Full, stamp) {
+                self.facts.failed(&format!("cannot make room: {error:#}"));
+                break;
+            }
+        }
+        self.reserve.failed_at = now;
+    }
+
+    /// The disk is full in the middle of a write: what is set aside is room for it. Where
+    /// that is gone already, the oldest file of the stream that takes most goes at once,
+    /// and the record of it follows; a crash in between leaves a log with a gap. `false`:
+    /// nothing may go.
     pub(super) fn give_way(&mut self) -> bool {
+        self.reserve.whole = false;
+        match self.disk.release() {
+            Ok(true) => return true,
+            Ok(false) => {}
+            Err(error) => self
+                .facts
+                .failed(&format!("cannot use the reserve: {error}")),
+        }
         if self.total() <= self.settings.floor {
             return false;
         }
@@ -177,11 +248,7 @@ impl<Medium: Disk> Store<Medium> {
             self.facts.failed(&format!("{error:#}"));
             return false;
         }
-        let words = format!(
-            "the disk is full: {stream}/{file} had to go ({} bytes)",
-            removal.bytes
-        );
-        self.remark(Priority::WARNING, words);
+        self.say_full(&stream, file, removal.bytes);
         self.removals.push(Unrecorded { stream, removal });
         true
     }
@@ -194,13 +261,7 @@ impl<Medium: Disk> Store<Medium> {
                 self.removals.push(Unrecorded { stream, removal });
                 continue;
             }
-            let pin = self
-                .streams
-                .get(&stream)
-                .map(|stream| stream.committed.pin());
-            if let Some(pin) = pin
-                && let Err(error) = self.write_ledger(stamp, Says::Pin { pins: vec![pin] })
-            {
+            if let Err(error) = self.vouch(&stream, removal.last, stamp) {
                 self.facts.failed(&format!("{error:#}"));
             }
         }

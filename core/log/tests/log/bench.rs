@@ -37,12 +37,13 @@ pub struct Machine {
 pub struct Small {
     pub folder: Folder,
     pub room: Rc<Cell<u64>>,
+    reserved: Rc<Cell<u64>>,
 }
 
 impl Small {
     fn used(&self) -> u64 {
         let files = self.folder.list().unwrap();
-        files.iter().map(|file| file.2).sum()
+        files.iter().map(|file| file.2).sum::<u64>() + self.reserved.get()
     }
 }
 
@@ -67,6 +68,17 @@ impl Disk for Small {
     }
     fn remove(&self, stream: &StreamName, name: FileName) -> io::Result<()> {
         self.folder.remove(stream, name)
+    }
+    fn reserve(&self, bytes: u64) -> io::Result<()> {
+        let missing = bytes - self.reserved.get();
+        if self.used() + missing > self.room.get() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.reserved.set(bytes);
+        Ok(())
+    }
+    fn release(&self) -> io::Result<bool> {
+        Ok(self.reserved.replace(0) > 0)
     }
     fn space(&self) -> io::Result<Space> {
         let total = self.room.get();
@@ -117,6 +129,7 @@ impl Machine {
         Small {
             folder: self.disk(),
             room: Rc::new(Cell::new(room)),
+            reserved: Rc::default(),
         }
     }
 

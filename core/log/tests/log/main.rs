@@ -6,6 +6,7 @@ mod running;
 
 use std::fs;
 
+use bastide_log::disk::Disk as _;
 use bastide_log::settings::{SECOND, Settings};
 use bastide_log_format::entry::Priority;
 use bastide_log_format::verify::What;
@@ -199,6 +200,7 @@ fn a_full_disk_ends_nothing() {
     machine.settings = Settings {
         part: 16 * 1024,
         floor: 64 * 1024,
+        reserve: 32 * 1024,
         records_at_once: u64::from(u32::MAX),
         bytes_at_once: u64::from(u32::MAX),
         ..Settings::default()
@@ -397,4 +399,60 @@ fn grave_words_without_end_do_not_keep_the_log_busy() {
         .iter()
         .find(|stream| stream.name == name("loud"));
     assert_eq!(loud.unwrap().chained_only, 0);
+}
+
+#[test]
+fn a_crash_on_a_full_disk_leaves_a_log_that_verifies() {
+    let mut machine = Machine::new();
+    machine.settings = Settings {
+        part: 16 * 1024,
+        floor: 64 * 1024,
+        reserve: 32 * 1024,
+        records_at_once: u64::from(u32::MAX),
+        bytes_at_once: u64::from(u32::MAX),
+        ..Settings::default()
+    };
+    machine.initramfs();
+    let disk = machine.small(300 * 1024);
+    let mut store = machine.open_on(disk);
+    let oldest = |machine: &Machine| {
+        let files = machine.disk().list().unwrap();
+        let of_kernel = files.into_iter().filter(|file| file.0 == name("kernel"));
+        of_kernel.map(|file| file.1).min()
+    };
+    let (mut first, mut gone) = (None, 0);
+    for _ in 0..60 {
+        let stamp = machine.pass(SECOND / 10);
+        // A turn of many entries, in which the disk becomes full several times.
+        for _ in 0..40 {
+            store.say(&name("kernel"), entry(&"x".repeat(300)), stamp);
+            let now = oldest(&machine);
+            if now != first {
+                first = now;
+                gone += 1;
+                // Power is lost right here: nothing that waits in memory is of help.
+                let report = machine.verify();
+                assert!(report.is_intact(), "{}", text(&report));
+            }
+        }
+        store.flush(stamp);
+        let report = machine.verify();
+        assert!(report.is_intact(), "{}", text(&report));
+        store.tick(stamp);
+    }
+    assert!(gone > 10, "{gone}");
+}
+
+#[test]
+fn what_is_set_aside_is_given_up_and_set_aside_again() {
+    let machine = Machine::new();
+    let disk = machine.disk();
+    disk.reserve(64 * 1024).unwrap();
+    disk.reserve(64 * 1024).unwrap();
+    // It is no stream's file.
+    assert_eq!(disk.list().unwrap(), []);
+    assert!(disk.release().unwrap());
+    assert!(!disk.release().unwrap());
+    assert!(disk.reserve(u64::MAX / 4).is_err());
+    assert!(!disk.release().unwrap());
 }
