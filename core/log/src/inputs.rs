@@ -289,7 +289,9 @@ impl Inputs {
                 continue;
             }
             let before = self.kernel_sequence.replace(record.sequence);
-            let lost = before.map_or(0, |last| record.sequence.saturating_sub(last + 1));
+            // The kernel counts from 0; what went before the log read anything is lost too.
+            let expected = before.map_or(0, |last| last.saturating_add(1));
+            let lost = record.sequence.saturating_sub(expected);
             if lost > 0 {
                 let words = format!("{lost} records of the kernel's log were lost");
                 let said = Said::new(Priority::WARNING, words);

@@ -188,6 +188,7 @@ fn every_way_in_is_read_and_its_sender_named() {
     assert_eq!(find("by journal").priority, 3);
     assert!(find("by journal").fields.is_empty());
     assert_eq!(find("first line").stream, "kernel");
+    find("1 records of the kernel's log were lost");
     find("2 records of the kernel's log were lost");
     find("by file");
     find("a journal message in a file is refused: it is not sealed");
