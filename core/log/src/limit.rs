@@ -1,5 +1,7 @@
 //! How much a source may say: a bucket of entries and one of bytes, which fill with
-//! time.
+//! time. A stream that tells of several users has such buckets for each.
+
+use std::collections::BTreeMap;
 
 use bastide_log_format::record::Dropped;
 
@@ -8,16 +10,27 @@ use crate::settings::{SECOND, Settings};
 /// While a flood goes on, how often its record is written at most, in microseconds.
 const REPORT: u64 = 5 * SECOND;
 
-/// The buckets of a source.
+/// Users of a stream with buckets of their own; the others share those of nobody.
+const MOST_USERS: usize = 64;
+
+/// The buckets of a stream.
 #[derive(Debug)]
 pub struct Limit {
-    records: Bucket,
-    bytes: Bucket,
+    settings: Settings,
+    users: BTreeMap<Option<u32>, Buckets>,
     dropped: Dropped,
     /// When the first of them was dropped.
     since: u64,
     /// When the last was.
     last: u64,
+}
+
+#[derive(Debug)]
+struct Buckets {
+    records: Bucket,
+    bytes: Bucket,
+    /// When they were filled up to.
+    filled_at: u64,
 }
 
 #[derive(Debug)]
@@ -33,23 +46,25 @@ impl Limit {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
-            records: Bucket::new(settings.records_at_once, settings.records_per_second),
-            bytes: Bucket::new(settings.bytes_at_once, settings.bytes_per_second),
+            settings: *settings,
+            users: BTreeMap::new(),
             dropped: Dropped::default(),
             since: 0,
             last: 0,
         }
     }
 
-    /// Whether an entry of so many bytes may pass. `now` and `before` are microseconds;
-    /// the time between them fills the buckets.
-    pub fn passes(&mut self, bytes: u64, before: u64, now: u64) -> bool {
-        let span = now.saturating_sub(before);
-        self.records.fill(span);
-        self.bytes.fill(span);
-        if self.records.has(1) && self.bytes.has(bytes) {
-            self.records.take(1);
-            self.bytes.take(bytes);
+    /// Whether an entry of so many bytes, about a user if the stream tells of several, may
+    /// pass at `now`, in microseconds: the time that goes by fills the buckets.
+    pub fn passes(&mut self, user: Option<u32>, bytes: u64, now: u64) -> bool {
+        let full = self.users.len() >= MOST_USERS;
+        let user = user.filter(|_| !full || self.users.contains_key(&user));
+        let settings = &self.settings;
+        let buckets = self
+            .users
+            .entry(user)
+            .or_insert_with(|| Buckets::new(settings, now));
+        if buckets.take(bytes, now) {
             return true;
         }
         self.drop(bytes, now);
@@ -94,6 +109,29 @@ impl Limit {
     }
 }
 
+impl Buckets {
+    fn new(settings: &Settings, now: u64) -> Self {
+        Self {
+            records: Bucket::new(settings.records_at_once, settings.records_per_second),
+            bytes: Bucket::new(settings.bytes_at_once, settings.bytes_per_second),
+            filled_at: now,
+        }
+    }
+
+    fn take(&mut self, bytes: u64, now: u64) -> bool {
+        let before = std::mem::replace(&mut self.filled_at, now);
+        let span = now.saturating_sub(before);
+        self.records.fill(span);
+        self.bytes.fill(span);
+        let enough = self.records.has(1) && self.bytes.has(bytes);
+        if enough {
+            self.records.take(1);
+            self.bytes.take(bytes);
+        }
+        enough
+    }
+}
+
 impl Bucket {
     fn new(at_once: u64, per_second: u64) -> Self {
         let full = at_once.saturating_mul(SECOND);
@@ -123,6 +161,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_user_s_flood_is_not_another_s() {
+        let settings = Settings {
+            records_at_once: 10,
+            ..Settings::default()
+        };
+        let mut limit = Limit::new(&settings);
+        for _ in 0..100 {
+            limit.passes(Some(501), 10, 0);
+        }
+        assert!(!limit.passes(Some(501), 10, 0));
+        assert!(limit.passes(Some(502), 10, 0) && limit.passes(None, 10, 0));
+        // Users without end do not fill the memory.
+        for user in 1000..10_000 {
+            limit.passes(Some(user), 10, 0);
+        }
+        assert!(limit.users.len() <= MOST_USERS + 1);
+        assert!(limit.passes(Some(502), 10, 0));
+    }
+
+    #[test]
     fn a_flood_is_held_to_its_rate_and_counted() {
         let settings = Settings {
             records_at_once: 10,
@@ -134,7 +192,7 @@ mod tests {
         // 1000 entries within 10 seconds.
         for step in 0..1000_u64 {
             let now = step * 10_000;
-            passed += u32::from(limit.passes(10, now.saturating_sub(10_000), now));
+            passed += u32::from(limit.passes(None, 10, now));
         }
         assert_eq!(passed, 10 + 19);
         assert_eq!(

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use anyhow::{Context, Result};
+use bastide_log_format::audit;
 use bastide_log_format::chain::Chain;
 use bastide_log_format::entry::{Entry, Kind, Priority, Said, Source};
 use bastide_log_format::ledger::{Anchor as AnchorRecord, Pin, Registration, Says};
@@ -146,9 +147,12 @@ impl<Medium: Disk> Store<Medium> {
                 .sum::<usize>();
         let now = stamp.boottime;
         let urgent = entry.priority <= Priority::CRITICAL;
-        let stream = self.stream(&name, now);
-        let before = std::mem::replace(&mut stream.limited_at, now);
-        if !stream.limit.passes(bytes as u64, before, now) {
+        // All of audit is one stream; a service's violations must not hide another's.
+        let user = (entry.source.kind == Kind::Audit)
+            .then(|| audit::user(&entry.message))
+            .flatten();
+        let stream = self.stream(&name);
+        if !stream.limit.passes(user, bytes as u64, now) {
             stream.dropped = stream.dropped.saturating_add(1);
             return;
         }
@@ -352,11 +356,11 @@ impl<Medium: Disk> Store<Medium> {
         }
     }
 
-    fn stream(&mut self, name: &StreamName, now: u64) -> &mut Stream {
+    fn stream(&mut self, name: &StreamName) -> &mut Stream {
         let settings = &self.settings;
         self.streams
             .entry(name.clone())
-            .or_insert_with(|| Stream::new(Chain::new(name.clone()), 0, settings, now))
+            .or_insert_with(|| Stream::new(Chain::new(name.clone()), 0, settings))
     }
 
     /// Adds a record to a stream's buffer. What cannot be kept is counted.
@@ -417,7 +421,7 @@ impl<Medium: Disk> Store<Medium> {
     /// Makes sure that a stream has a file to write to, and a key that the ledger knows.
     fn begin_part(&mut self, name: &StreamName, stamp: Stamp) -> Result<()> {
         let now = stamp.boottime;
-        let stream = self.stream(name, now);
+        let stream = self.stream(name);
         if stream.open.is_some() {
             return Ok(());
         }
@@ -428,10 +432,10 @@ impl<Medium: Disk> Store<Medium> {
                 key: seed.public(),
             };
             self.write_ledger(stamp, Says::Stream(registration))?;
-            self.stream(name, now).key = Some(seed);
+            self.stream(name).key = Some(seed);
         }
         let boot = self.boot;
-        let stream = self.stream(name, now);
+        let stream = self.stream(name);
         let Some(key) = stream.key.as_ref().map(|seed| seed.public()) else {
             return Ok(());
         };
@@ -465,7 +469,7 @@ impl<Medium: Disk> Store<Medium> {
         }
         let file = created.with_context(|| format!("cannot begin {name}/{file_name}"))?;
         let size = line.len() as u64;
-        let stream = self.stream(name, now);
+        let stream = self.stream(name);
         stream.part = part;
         stream.chain = chain;
         stream.open = Some(OpenPart {

@@ -28,8 +28,6 @@ pub struct Stream {
     pub open: Option<OpenPart>,
     /// What the source may still say.
     pub limit: Limit,
-    /// When the limit was last asked.
-    pub limited_at: u64,
     /// When the oldest record without a seal was written.
     pub unsealed: Option<u64>,
     /// When the oldest record was written that a power cut may take.
@@ -62,7 +60,7 @@ pub struct OpenPart {
 impl Stream {
     /// A stream that goes on where `chain` has come to.
     #[must_use]
-    pub fn new(chain: Chain, part: u32, settings: &Settings, now: u64) -> Self {
+    pub fn new(chain: Chain, part: u32, settings: &Settings) -> Self {
         Self {
             committed: chain.clone(),
             chain,
@@ -72,7 +70,6 @@ impl Stream {
             part,
             open: None,
             limit: Limit::new(settings),
-            limited_at: now,
             unsealed: None,
             unsynced: None,
             pinned: 0,

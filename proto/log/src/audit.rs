@@ -60,6 +60,18 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Said>, NoMessage> {
     Ok(Some(said))
 }
 
+/// The user that a record's message is about, if it names one. The kernel writes what a
+/// program can choose, its name for one, in quotes or as digits, so that no such thing
+/// stands at the beginning of a word.
+#[must_use]
+pub fn user(message: &str) -> Option<u32> {
+    let mut words = message.split(' ');
+    words
+        .find_map(|word| word.strip_prefix("uid="))?
+        .parse()
+        .ok()
+}
+
 /// `audit(TIME:SERIAL): ` in front of a record.
 fn stamp(text: &str) -> Option<(&str, &str, &str)> {
     let (stamp, rest) = text.strip_prefix("audit(")?.split_once("):")?;
@@ -147,6 +159,15 @@ mod tests {
             assert_eq!(said.fields["audit_serial"], "24287");
             assert_eq!(said.fields["audit_time"], "1364481363.243");
         }
+    }
+
+    #[test]
+    fn the_user_is_the_kernel_s_word() {
+        let seccomp = "auid=4294967295 uid=501 gid=501 ses=1 pid=7 comm=\"uid=502\" sig=31";
+        assert_eq!(user(seccomp), Some(501));
+        assert_eq!(user("comm=\"uid=502\" pid=7"), None);
+        assert_eq!(user("uid=x uid=3"), None);
+        assert_eq!(user("ouid=3 fsuid=4"), None);
     }
 
     #[test]

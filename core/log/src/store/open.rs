@@ -65,10 +65,7 @@ impl<Medium: Disk> Store<Medium> {
             }
             let (seq, head) = left.last.unwrap_or((0, Digest::genesis(name)));
             let chain = Chain::resume(name.clone(), seq, head);
-            streams.insert(
-                name.clone(),
-                Stream::new(chain, left.part, &settings, stamp.boottime),
-            );
+            streams.insert(name.clone(), Stream::new(chain, left.part, &settings));
         }
         let pins: Vec<Pin> = streams
             .values()

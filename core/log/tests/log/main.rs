@@ -8,7 +8,7 @@ use std::fs;
 
 use bastide_log::disk::Disk as _;
 use bastide_log::settings::{SECOND, Settings};
-use bastide_log_format::entry::Priority;
+use bastide_log_format::entry::{Kind, Priority};
 use bastide_log_format::verify::What;
 
 use bench::{Machine, entry, name, text};
@@ -455,4 +455,26 @@ fn what_is_set_aside_is_given_up_and_set_aside_again() {
     assert!(!disk.release().unwrap());
     assert!(disk.reserve(u64::MAX / 4).is_err());
     assert!(!disk.release().unwrap());
+}
+
+#[test]
+fn one_service_s_violations_do_not_displace_another_s() {
+    let mut machine = Machine::new();
+    machine.settings.records_at_once = 100;
+    machine.initramfs();
+    let mut store = machine.open();
+    let violation = |user: u32, number: u32| {
+        let mut entry = entry(&format!("auid=0 uid={user} pid={number} sig=31"));
+        entry.source.kind = Kind::Audit;
+        entry
+    };
+    let stamp = machine.pass(1000);
+    for number in 0..1000 {
+        store.say(&name("audit"), violation(501, number), stamp);
+    }
+    store.say(&name("audit"), violation(502, 7), stamp);
+    store.stop(stamp);
+    let messages = machine.messages("audit");
+    assert_eq!(messages.len(), 101);
+    assert_eq!(messages[100], "auid=0 uid=502 pid=7 sig=31");
 }
