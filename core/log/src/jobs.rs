@@ -111,6 +111,12 @@ impl Reader {
         let count = loop {
             match file.read(bytes.get_mut(..room).unwrap_or_default()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Shorter than it was.
+                Ok(0) if room > 0 => {
+                    let snapshot = snapshot.clone();
+                    self.open = None;
+                    return Piece::Lost(snapshot);
+                }
                 Ok(count) => break count,
                 Err(_) => {
                     let snapshot = snapshot.clone();

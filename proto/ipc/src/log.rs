@@ -170,6 +170,14 @@ pub fn busy() -> Reply {
     Reply::error(INTERFACE, "Busy")
 }
 
+/// The reply of a log that cannot read one of its files.
+#[must_use]
+pub fn unreadable(file: &str) -> Reply {
+    let mut reply = Reply::error(INTERFACE, "Unreadable");
+    reply.parameters.insert("file".to_owned(), file.into());
+    reply
+}
+
 /// Who said it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {

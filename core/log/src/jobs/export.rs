@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bastide_ipc::log::Piece as PieceReply;
+use bastide_ipc::log::{Piece as PieceReply, unreadable};
 use bastide_ipc::message::Reply;
 use bastide_log_format::key::PublicKey;
 use bastide_log_format::name::BOOTS;
@@ -19,7 +19,8 @@ const PIECE: usize = 32 * 1024;
 pub struct Export {
     reader: Reader,
     bytes: Vec<u8>,
-    certificates: std::vec::IntoIter<(String, Vec<u8>)>,
+    /// None when they cannot be read.
+    certificates: Option<std::vec::IntoIter<(String, Vec<u8>)>>,
     root: Option<PublicKey>,
     counter: Option<u64>,
 }
@@ -35,14 +36,17 @@ impl Export {
         Self {
             reader: Reader::new(store.snapshot()),
             bytes: vec![0; PIECE],
-            certificates: store.disk().certificates().unwrap_or_default().into_iter(),
+            certificates: store.disk().certificates().ok().map(Vec::into_iter),
             root,
             counter,
         }
     }
 
     pub(super) fn step<Medium: Disk>(&mut self, store: &Store<Medium>) -> Progress {
-        if let Some((name, content)) = self.certificates.next() {
+        let Some(certificates) = &mut self.certificates else {
+            return Progress::Done(unreadable(BOOTS));
+        };
+        if let Some((name, content)) = certificates.next() {
             return Progress::More(piece(format!("{BOOTS}/{name}"), 0, &content));
         }
         match self.reader.next(store.disk(), &mut self.bytes) {
@@ -51,7 +55,11 @@ impl Export {
                 let bytes = self.bytes.get(..count).unwrap_or_default();
                 Progress::More(piece(path, offset, bytes))
             }
-            Piece::Lost(_) => Progress::More(None),
+            // Without the rest nobody could tell a whole log from a part of one.
+            Piece::Lost(snapshot) => {
+                let path = format!("{}/{}", snapshot.stream, snapshot.name);
+                Progress::Done(unreadable(&path))
+            }
             Piece::End => {
                 let last = PieceReply {
                     root_public: self.root.map(|root| root.to_string()),

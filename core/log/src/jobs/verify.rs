@@ -4,6 +4,7 @@ use bastide_ipc::log::{Finding, Verdict, Verified};
 use bastide_ipc::message::Reply;
 use bastide_ipc::standard;
 use bastide_log_format::key::PublicKey;
+use bastide_log_format::name::BOOTS;
 use bastide_log_format::verify::{self, Report, Verifier, order};
 
 use crate::disk::Disk;
@@ -36,8 +37,20 @@ impl Verify {
         counter: Option<u64>,
     ) -> Self {
         let mut verifier = Verifier::new(root, counter);
-        for (_, content) in store.disk().certificates().unwrap_or_default() {
-            verifier.boot_certificate(&content);
+        let mut lost = Vec::new();
+        match store.disk().certificates() {
+            Ok(certificates) => {
+                for (_, content) in certificates {
+                    verifier.boot_certificate(&content);
+                }
+            }
+            Err(error) => lost.push(Finding {
+                stream: None,
+                file: Some(BOOTS.to_owned()),
+                line: None,
+                seq: None,
+                what: format!("the certificates of boots cannot be read: {error}"),
+            }),
         }
         Self {
             verifier: Some(verifier),
@@ -45,7 +58,7 @@ impl Verify {
             bytes: vec![0; SLICE],
             file: None,
             root,
-            lost: Vec::new(),
+            lost,
         }
     }
 

@@ -357,3 +357,53 @@ fn without_evidence_there_is_no_verdict_that_all_is_well() {
     let verdict: Verdict = running.ask("Verify", json!({}));
     assert!(!verdict.intact, "{verdict:?}");
 }
+
+#[test]
+fn what_cannot_be_read_is_no_whole_log() {
+    let mut running = Running::new(&Method::ALL);
+    running.kernel.send(b"6,0,5,-;line").unwrap();
+    running.daemon.turn().unwrap();
+    let boots = running.machine.log().join("boots");
+    let kernel = "kernel/0000000008-000001.log";
+    let path = running.machine.log().join(kernel);
+    let spoil = |running: &mut Running, missing: &str| {
+        let verdict: Verdict = running.ask("Verify", json!({}));
+        let found = |finding: &bastide_ipc::log::Finding| {
+            let file = finding.file.as_deref().unwrap_or_default();
+            missing.ends_with(file) && finding.what.contains("cannot be read")
+        };
+        assert!(
+            !verdict.intact && verdict.problems.iter().any(found),
+            "{verdict:?}"
+        );
+        let mut stream = running.connect();
+        stream
+            .write_all(b"{\"method\":\"org.bastide.Log.Export\",\"more\":true}\0")
+            .unwrap();
+        let mut decoder = Decoder::default();
+        loop {
+            let reply = running.reply(&mut stream, &mut decoder);
+            let text = String::from_utf8(reply).unwrap();
+            if text.contains("org.bastide.Log.Unreadable") {
+                assert!(text.contains(missing), "{text}");
+                break;
+            }
+            assert!(text.contains("\"continues\":true"), "{text}");
+        }
+    };
+    // The certificates of boots.
+    fs::remove_dir(&boots).unwrap();
+    fs::write(&boots, "").unwrap();
+    spoil(&mut running, "boots");
+    fs::remove_file(&boots).unwrap();
+    // A file that is shorter than what was written, and one that is gone.
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(10)
+        .unwrap();
+    spoil(&mut running, kernel);
+    fs::remove_file(&path).unwrap();
+    spoil(&mut running, kernel);
+}
