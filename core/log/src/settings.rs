@@ -33,6 +33,12 @@ pub struct Settings {
     pub urgent_per_second: u32,
     /// How long it may wait for an anchor, in microseconds.
     pub anchor_after: u64,
+    /// How long after the last anchor a grave entry may have one of its own, in
+    /// microseconds.
+    pub early_anchor_after: u64,
+    /// How many such anchors there are in a day at most: the TPM's memory wears out, and
+    /// any service can say something grave.
+    pub early_anchors: u32,
     /// Entries that a source may write per second for ever.
     pub records_per_second: u64,
     /// Entries that it may write at once.
@@ -68,6 +74,8 @@ impl Default for Settings {
             sync_after: 5 * SECOND,
             urgent_per_second: 10,
             anchor_after: 15 * 60 * SECOND,
+            early_anchor_after: 60 * SECOND,
+            early_anchors: 96,
             records_per_second: 500,
             records_at_once: 10_000,
             bytes_per_second: 128 * 1024,

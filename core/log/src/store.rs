@@ -44,6 +44,9 @@ const WORDS: usize = 16;
 /// rarer: a machine that is never started anew keeps its ledger.
 const RARER: u64 = 8;
 
+/// A day, in microseconds.
+const DAY: u64 = 24 * 60 * 60 * SECOND;
+
 /// How often the disk is looked at, in microseconds.
 const LOOK: u64 = 10 * SECOND;
 
@@ -63,6 +66,10 @@ pub struct Store<Medium: Disk> {
     kernel_sequence: Option<u64>,
     anchored_at: u64,
     anchor_failed: bool,
+    /// A grave entry waits for an anchor.
+    grave: bool,
+    /// When the present day of early anchors began, and how many there were in it.
+    early: (u64, u32),
     looked_at: u64,
     held: bool,
     tide: room::Tide,
@@ -157,6 +164,7 @@ impl<Medium: Disk> Store<Medium> {
             return;
         }
         stream.urgent |= urgent;
+        self.grave |= urgent;
         self.record(&name, Body::Entry(entry), stamp);
     }
 
@@ -213,6 +221,9 @@ impl<Medium: Disk> Store<Medium> {
         }
         if now >= self.anchored_at.saturating_add(self.anchor_span()) && self.has_moved() {
             self.anchor(stamp);
+        } else if self.early_anchor_at(now).is_some_and(|due| due <= now) {
+            self.count_early_anchor(now);
+            self.anchor(stamp);
         }
         if now >= self.looked_at.saturating_add(LOOK) {
             self.looked_at = now;
@@ -239,6 +250,7 @@ impl<Medium: Disk> Store<Medium> {
                 next = next.min(due);
             }
         }
+        next = next.min(self.early_anchor_at(next).unwrap_or(next));
         if self.words.is_empty() { next } else { 0 }
     }
 
@@ -260,6 +272,7 @@ impl<Medium: Disk> Store<Medium> {
     /// TPM's counter.
     pub fn anchor(&mut self, stamp: Stamp) {
         self.anchored_at = stamp.boottime;
+        self.grave = false;
         for name in self.names() {
             self.flush_stream(&name, stamp);
             self.seal(&name, stamp);
@@ -335,10 +348,33 @@ impl<Medium: Disk> Store<Medium> {
     }
 
     fn anchor_span(&self) -> u64 {
+        self.settings.anchor_after.saturating_mul(self.rarer())
+    }
+
+    fn rarer(&self) -> u64 {
         let long = self.ledger.size() > self.settings.ledger_bound / 2;
-        self.settings
-            .anchor_after
-            .saturating_mul(if long { RARER } else { 1 })
+        if long { RARER } else { 1 }
+    }
+
+    /// When a grave entry has an anchor of its own, if one waits and the day, as of
+    /// `now`, has any left.
+    fn early_anchor_at(&self, now: u64) -> Option<u64> {
+        let (since, count) = self.early;
+        let left = count < self.settings.early_anchors || now >= since.saturating_add(DAY);
+        let span = self
+            .settings
+            .early_anchor_after
+            .saturating_mul(self.rarer());
+        (self.grave && left).then(|| self.anchored_at.saturating_add(span))
+    }
+
+    fn count_early_anchor(&mut self, now: u64) {
+        let (since, count) = self.early;
+        self.early = if now >= since.saturating_add(DAY) {
+            (now, 1)
+        } else {
+            (since, count.saturating_add(1))
+        };
     }
 
     fn names(&self) -> Vec<StreamName> {

@@ -87,6 +87,8 @@ impl<Medium: Disk> Store<Medium> {
             kernel_sequence,
             anchored_at: stamp.boottime,
             anchor_failed: false,
+            grave: false,
+            early: (stamp.boottime, 0),
             looked_at: stamp.boottime,
             held: false,
             tide: room::Tide::default(),

@@ -478,3 +478,48 @@ fn one_service_s_violations_do_not_displace_another_s() {
     assert_eq!(messages.len(), 101);
     assert_eq!(messages[100], "auid=0 uid=502 pid=7 sig=31");
 }
+
+#[test]
+fn what_is_grave_is_anchored_soon_and_not_too_often() {
+    let mut machine = Machine::new();
+    machine.initramfs();
+    let mut store = machine.open();
+    let anchors = |store: &bastide_log::store::Store<_>| {
+        let last = store.status().anchor.unwrap();
+        last.counter - 9
+    };
+    let mut grave = entry("somebody came in");
+    grave.priority = Priority::CRITICAL;
+    assert_eq!(anchors(&store), 0);
+    store.say(&name("kernel"), grave.clone(), machine.now);
+    store.flush(machine.now);
+    assert!(store.next_deadline() <= machine.now.boottime + 60 * SECOND);
+    store.tick(machine.pass(59 * SECOND));
+    assert_eq!(anchors(&store), 0);
+    store.tick(machine.pass(2 * SECOND));
+    assert_eq!(anchors(&store), 1);
+    // Power is lost, and the end is cut.
+    let path = machine.log().join("kernel/0000000008-000001.log");
+    let whole = fs::read_to_string(&path).unwrap();
+    let first = whole.split_inclusive('\n').next().unwrap();
+    fs::write(&path, first).unwrap();
+    let report = machine.verify();
+    let cut = |what: &What| matches!(what, What::Cut { .. });
+    assert!(
+        report.problems.iter().any(|found| cut(&found.what)),
+        "{}",
+        text(&report)
+    );
+    fs::write(&path, &whole).unwrap();
+
+    // Without end, over a day: the TPM's memory is spared.
+    for _ in 0..24 * 60 {
+        store.say(&name("kernel"), grave.clone(), machine.now);
+        store.flush(machine.now);
+        store.tick(machine.pass(60 * SECOND));
+    }
+    let most = 2 * u64::from(machine.settings.early_anchors) + 2;
+    assert!(anchors(&store) <= most, "{}", anchors(&store));
+    // None is due at once for ever, either.
+    assert!(store.next_deadline() > machine.now.boottime);
+}
