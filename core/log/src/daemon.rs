@@ -150,7 +150,7 @@ impl<Medium: Disk> Daemon<Medium> {
         let sequence = store.kernel_sequence();
         let inputs = Inputs::new(&mut start.descriptors, sequence, start.master)?;
         let bus = start.descriptors.bus.take().map(Bus::new).transpose()?;
-        start.notifier.tell("READY=1");
+        start.notifier.insist("READY=1");
         Ok(Self {
             store,
             inputs,
@@ -250,7 +250,12 @@ impl<Medium: Disk> Daemon<Medium> {
             .watchdog()
             .map(|span| self.lived_at.saturating_add(span));
         let next = alive.map_or(tick, |alive| alive.min(tick));
-        next.saturating_sub(now).min(10 * SECOND)
+        let longest = if self.notifier.waits() {
+            TICK
+        } else {
+            10 * SECOND
+        };
+        next.saturating_sub(now).min(longest)
     }
 
     fn deal_with(&mut self, event: Event) -> Result<()> {
@@ -295,6 +300,7 @@ impl<Medium: Disk> Daemon<Medium> {
 
     fn tell(&mut self) {
         let now = self.stamp.boottime;
+        self.notifier.again();
         if let Some(span) = self.notifier.watchdog()
             && now >= self.lived_at.saturating_add(span)
         {
@@ -310,7 +316,7 @@ impl<Medium: Disk> Daemon<Medium> {
 
     /// Takes what still waits in the sockets, and closes the log.
     pub fn finish(&mut self) {
-        self.notifier.tell("STOPPING=1\nSTATUS=closing the log");
+        self.notifier.insist("STOPPING=1\nSTATUS=closing the log");
         let ways: Vec<Way> = self.inputs.waiting().map(|(way, _)| way).collect();
         self.stamp = clock::now();
         for way in ways.into_iter().rev() {
@@ -320,7 +326,9 @@ impl<Medium: Disk> Daemon<Medium> {
             };
             self.inputs.read(way, &mut sink);
         }
+        self.notifier.again();
         self.store.stop(self.stamp);
+        self.notifier.again();
     }
 }
 
