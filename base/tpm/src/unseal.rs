@@ -1,8 +1,9 @@
 //! Unsealing the machine secret, and saying why a TPM does not.
 
 use bastide_tpm_policy::{
-    ApprovedPolicy, Digest, KERNEL_BUNDLE_PCR, MachineSecret, Name, Pcr, PcrKey, PcrKeyKind,
-    Release, SECURE_BOOT_PCR, Sealed, Secret, SignatureFile, VERSION, approved_policy,
+    ApprovedPolicy, Digest, KERNEL_BUNDLE_PCR, MachineSecret, Name, POLICY_REFERENCE, Pcr, PcrKey,
+    PcrKeyKind, Release, SECURE_BOOT_PCR, Sealed, Secret, SignatureFile, VERSION, approval,
+    approved_policy,
 };
 use zeroize::Zeroizing;
 
@@ -234,8 +235,7 @@ impl Tpm {
         command
             .parameters
             .sized(approved.policy.as_bytes())
-            // No policy reference.
-            .sized(&[])
+            .sized(POLICY_REFERENCE.as_bytes())
             .sized(key.name().as_bytes())
             .bytes(&ticket);
         self.run(&command).map_err(|error| match error.reason() {
@@ -269,7 +269,7 @@ impl Tpm {
         let mut command = Command::new(Code::VERIFY_SIGNATURE, &[Entity::by_handle(loaded.handle)]);
         command
             .parameters
-            .sized(Digest::of(&[approved.policy.as_bytes()]).as_bytes())
+            .sized(Digest::of(&[&approval(&approved.policy)]).as_bytes())
             .bytes(&signature);
         let answer = self.run(&command).map_err(|error| match error.reason() {
             Some(reason) if is_about_a_value(reason) => UnsealError::SignatureInvalid,

@@ -34,8 +34,8 @@ pub use nv::{
 };
 pub use pcr_key::{LARGEST_PUBLIC_KEY, PcrKey, PcrKeyError, PcrKeyKind};
 pub use policy::{
-    KERNEL_BUNDLE_PCR, Pcr, Policy, SECURE_BOOT_PCR, approved_policy, sealing_policy,
-    version_suffix,
+    KERNEL_BUNDLE_PCR, POLICY_REFERENCE, Pcr, Policy, SECURE_BOOT_PCR, approval, approved_policy,
+    sealing_policy, version_suffix,
 };
 pub use record::{Phase, Record, RecordError};
 pub use recovery_key::{RecoveryKey, RecoveryKeyError};

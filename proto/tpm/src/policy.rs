@@ -4,9 +4,25 @@
 //! approved, and Secure Boot as it was"; it never changes. What the PCR key approves
 //! comes signed with each release: "the values that this kernel bundle leaves in PCR
 //! 11, and no newer release was here". So an update needs no new sealing.
+//!
+//! The same key also signs systemd's policy for PCR 11 alone, which every bundle carries
+//! for systemd's tools. That one must open nothing of ours, or an old release would pass
+//! the version index by. So what we approve is signed together with a word of ours, the
+//! policy reference, and the sealed object demands that word.
 
 use crate::marshal;
 use crate::{Digest, Name, Release, VERSION};
+
+/// The policy reference: what the PCR key signs a policy of ours together with, and
+/// systemd's never.
+pub const POLICY_REFERENCE: &str = "bastide";
+
+/// What the PCR key signs to approve a policy: SHA-256 of this is the `aHash` of
+/// `PolicyAuthorize` (part 3, 23.16).
+#[must_use]
+pub fn approval(policy: &Digest) -> Vec<u8> {
+    [policy.as_bytes(), POLICY_REFERENCE.as_bytes()].concat()
+}
 
 /// A PCR of the SHA-256 bank, 0 to 23.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,12 +99,16 @@ impl Policy {
         self.update(marshal::POLICY_COMMAND_CODE, &[&code.to_be_bytes()])
     }
 
-    /// `PolicyAuthorize` with an empty reference: whatever policy the key with this name
-    /// approved stands for what was said so far, so that only the key remains.
+    /// `PolicyAuthorize` with [`POLICY_REFERENCE`]: whatever policy the key with this name
+    /// approved under that word stands for what was said so far, so that only the key and
+    /// the word remain.
     pub fn authorized_by(key: &Name) -> Self {
         let first = Self::new().update(marshal::POLICY_AUTHORIZE, &[key.as_bytes()]);
-        // The policy reference is hashed apart (part 1, 19.7.11), even an empty one.
-        Self(Digest::of(&[first.0.as_bytes()]))
+        // The policy reference is hashed apart (part 1, 19.7.11).
+        Self(Digest::of(&[
+            first.0.as_bytes(),
+            POLICY_REFERENCE.as_bytes(),
+        ]))
     }
 
     /// The digest so far.

@@ -10,7 +10,10 @@
 //! ```
 //!
 //! systemd's tools use `sha256` and pass over `bastide`. In both, `pkfp` is the SHA-256
-//! of the bare key, `pol` the policy's digest, `sig` the signature over its bytes.
+//! of the bare key and `pol` the policy's digest. In `sha256`, `sig` is the signature over
+//! the policy's bytes; in `bastide`, over those and our policy reference
+//! ([`crate::approval`]), so that what is signed for systemd's tools, which know of no
+//! version, opens nothing of ours.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -53,7 +56,7 @@ pub struct ApprovedPolicy {
     pub key: Digest,
     /// The policy's digest: [`crate::approved_policy`].
     pub policy: Digest,
-    /// The signature over the digest's bytes.
+    /// The signature over [`crate::approval`] of the policy.
     pub signature: Vec<u8>,
     /// The release it was signed for.
     pub release: Release,
@@ -202,7 +205,7 @@ mod tests {
         assert_eq!(SignatureFile::parse(text.as_bytes()).unwrap(), file());
     }
 
-    /// As ukify and the build's own step made it, for release 0.1.0.
+    /// As ukify and the build's own step make it, for release 0.1.0.
     #[test]
     fn the_builds_file_is_read_and_adds_the_version_to_what_systemd_signed() {
         let bytes = include_bytes!("../samples/pcrsig.json");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bastide_boot::{CommandLine, HashOffset, release_number};
 use bastide_config::product::Product;
-use bastide_tpm_policy::{Release, version_suffix};
+use bastide_tpm_policy::{POLICY_REFERENCE, Release, version_suffix};
 
 use crate::Error;
 
@@ -103,7 +103,8 @@ pub fn command_line(
 }
 
 /// What the steps need to know of the version counter's policy: `RELEASE`, the number
-/// that is signed, and `VERSION_POLICY`, what the policy before it is hashed with.
+/// that is signed, `VERSION_POLICY`, what the policy before it is hashed with, and
+/// `POLICY_REFERENCE`, the word that it is signed together with.
 ///
 /// # Errors
 /// When the product's version has no release number.
@@ -115,6 +116,7 @@ pub fn version_policy(product: &Product) -> Result<BTreeMap<String, String>, Err
             "VERSION_POLICY".to_owned(),
             hex::encode(version_suffix(release)),
         ),
+        ("POLICY_REFERENCE".to_owned(), POLICY_REFERENCE.to_owned()),
     ]))
 }
 
@@ -158,6 +160,7 @@ mod tests {
             "00000149d16757f680758e1c9e073bb27045a51c33407182c663b6c63c1634ba\
              3f96731f000b7fa4080f1b43b12bd716e78688f1fcf0781405aa26f6c311b4f2cfe12f2c9e28"
         );
+        assert_eq!(told["POLICY_REFERENCE"], "bastide");
         product.version = "next".to_owned();
         assert!(version_policy(&product).is_err());
     }

@@ -60,7 +60,8 @@ openssl smime -verify -binary -noverify -nointern -inform der -in initramfs/core
 tr -d '\0' < cmdline | cmp - initramfs/cmdline
 
 # PCR 11 policies are there for the phase in which the state key may be asked for: one as
-# systemd signs it, and ours, which adds that no newer release was here.
+# systemd signs it, and ours, which adds that no newer release was here and is signed
+# together with the policy reference. Systemd's must not do for ours.
 objcopy --dump-section .pcrsig=pcrsig --dump-section .pcrpkey=pcrpkey uki.efi copy.efi
 tr -d '\0' < pcrsig > policies
 openssl x509 -in /in/pcr.crt -noout -pubkey > pcr.pub
@@ -81,7 +82,16 @@ field 2 | base64 --decode > systemd.signature
 { cat systemd.policy; unhex "$VERSION_POLICY"; } | openssl dgst -sha256 -binary > bastide.policy
 field 4 | base64 --decode > bastide.signature
 unhex "$(field 3)" | cmp - bastide.policy
-for whose in systemd bastide; do
-  openssl dgst -sha256 -verify pcr.pub -signature "$whose.signature" "$whose.policy"
-done
+approval() { # policy -> what is signed to approve it
+  cat "$1"
+  printf %s "$POLICY_REFERENCE"
+}
+approval bastide.policy > bastide.approval
+approval systemd.policy > systemd.approval
+openssl dgst -sha256 -verify pcr.pub -signature systemd.signature systemd.policy
+openssl dgst -sha256 -verify pcr.pub -signature bastide.signature bastide.approval
+if openssl dgst -sha256 -verify pcr.pub -signature systemd.signature systemd.approval; then
+  echo "systemd's signature would open the state to every release" >&2
+  exit 1
+fi
 echo "$root_hash" > /out/checked

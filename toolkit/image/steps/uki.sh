@@ -42,8 +42,12 @@ fi
 # Our policy is that one, and "no newer release was here": PolicyNV on the version
 # counter, as a TPM hashes it (proto/tpm). Signed with the same key, under a key of its
 # own in the same JSON, which systemd's tools pass over.
+#
+# Systemd's list stays for those tools. It knows of no version, so it must open nothing of
+# ours: what we sign ends in the policy reference, and what we seal demands that.
 { unhex "$policy"; unhex "$VERSION_POLICY"; } | openssl dgst -sha256 -binary > policy
-openssl dgst -sha256 -sign "$PCR_KEY" policy > signature
+{ cat policy; printf %s "$POLICY_REFERENCE"; } > approval
+openssl dgst -sha256 -sign "$PCR_KEY" approval > signature
 printf '%s,"bastide":[{"pcrs":[11],"pkfp":"%s","pol":"%s","sig":"%s","version":%s}]}' \
   "$(head --bytes=-1 pcrsig)" "$fingerprint" "$(basenc --base16 --wrap=0 policy | tr A-F a-f)" \
   "$(base64 --wrap=0 signature)" "$RELEASE" > bastide.pcrsig

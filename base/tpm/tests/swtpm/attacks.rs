@@ -3,7 +3,8 @@
 //! attacker does, whom only the TPM stops.
 
 use bastide_tpm::policy::{
-    ENTER_INITRD, KERNEL_BUNDLE_PCR, LEAVE_INITRD, Label, Release, SECURE_BOOT_PCR, sealing_policy,
+    ENTER_INITRD, KERNEL_BUNDLE_PCR, LEAVE_INITRD, Label, Release, SECURE_BOOT_PCR, approval,
+    sealing_policy,
 };
 use bastide_tpm::{Auth, Channel, Session, StorageRoot, UnsealError};
 
@@ -138,7 +139,15 @@ fn another_owners_signature_opens_nothing() {
     let good = machine.approved.clone();
 
     // Their signature passed off as the owner's.
-    machine.approved.signature = other.sign(good.policy.as_bytes());
+    machine.approved.signature = other.sign(&approval(&good.policy));
+    for refused in [machine.unseal(&tpm), machine.attack(&tpm)] {
+        assert!(
+            matches!(refused, Err(UnsealError::SignatureInvalid)),
+            "{refused:?}"
+        );
+    }
+    // The owner's own, without our word: as systemd's tools sign.
+    machine.approved.signature = machine.signer.sign(good.policy.as_bytes());
     for refused in [machine.unseal(&tpm), machine.attack(&tpm)] {
         assert!(
             matches!(refused, Err(UnsealError::SignatureInvalid)),

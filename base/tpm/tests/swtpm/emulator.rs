@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,24 @@ impl Emulator {
     /// Runs a tool of tpm2-tools on it, with the words as arguments, in [`Self::directory`];
     /// gives what it prints.
     pub fn judge(&self, words: &str) -> String {
-        let output = Command::new("tpm2")
+        let output = self.tool(words);
+        assert!(
+            output.status.success(),
+            "tpm2 {words}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// The same with a tool that must fail; gives what it complains of.
+    pub fn refused(&self, words: &str) -> String {
+        let output = self.tool(words);
+        assert!(!output.status.success(), "tpm2 {words}: was not refused");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn tool(&self, words: &str) -> Output {
+        Command::new("tpm2")
             .args(words.split_whitespace())
             .env(
                 "TPM2TOOLS_TCTI",
@@ -113,13 +130,7 @@ impl Emulator {
             )
             .current_dir(self.state.path())
             .output()
-            .expect("tpm2-tools");
-        assert!(
-            output.status.success(),
-            "tpm2 {words}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).expect("text")
+            .expect("tpm2-tools")
     }
 
     fn end(&mut self) {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use bastide_tpm::policy::{
-    Digest, KERNEL_BUNDLE_PCR, LEAVE_INITRD, LOG_COUNTER, Label, NvDefinition, Pcr, Policy, RECORD,
-    SECURE_BOOT_PCR, VERSION, approved_policy, sealing_policy,
+    Digest, KERNEL_BUNDLE_PCR, LEAVE_INITRD, LOG_COUNTER, Label, NvDefinition, POLICY_REFERENCE,
+    Pcr, Policy, RECORD, SECURE_BOOT_PCR, VERSION, approval, approved_policy, sealing_policy,
 };
 use bastide_tpm::{Auth, Channel, Session, StorageRoot};
 
@@ -80,7 +80,8 @@ fn policies_are_those_of_tpm2_tools() {
     assert_eq!(name, machine.signer.public.name().as_bytes());
 
     judge("startauthsession -S trial.ctx");
-    judge("policyauthorize -S trial.ctx -i nv.policy -n key.name -L authorize.policy");
+    fs::write(place.join("word"), POLICY_REFERENCE).expect("a file");
+    judge("policyauthorize -S trial.ctx -i nv.policy -n key.name -q word -L authorize.policy");
     assert_eq!(
         read("authorize.policy"),
         Policy::authorized_by(&machine.signer.public.name()).digest()
@@ -101,7 +102,9 @@ fn tpm2_tools_open_what_we_sealed() {
     let write = |name: &str, bytes: &[u8]| fs::write(place.join(name), bytes).expect("a file");
     write("public", &sized(&machine.sealed.public));
     write("private", &sized(&machine.sealed.private));
-    write("approved", machine.approved.policy.as_bytes());
+    write("policy", machine.approved.policy.as_bytes());
+    write("approved", &approval(&machine.approved.policy));
+    write("word", POLICY_REFERENCE.as_bytes());
     write("signature", &machine.approved.signature);
     write("operand", &RELEASE.to_bytes());
     let judge = |words: &str| machine.emulator.judge(words);
@@ -118,7 +121,7 @@ fn tpm2_tools_open_what_we_sealed() {
     judge("startauthsession --policy-session -S policy.ctx");
     judge("policypcr -S policy.ctx -l sha256:11");
     judge("policynv -S policy.ctx -i operand 0x01b05702 ule");
-    judge("policyauthorize -S policy.ctx -i approved -n key.name -t ticket");
+    judge("policyauthorize -S policy.ctx -i policy -n key.name -q word -t ticket");
     judge("policypcr -S policy.ctx -l sha256:7");
     judge("unseal -c sealed.ctx -p session:policy.ctx -o opened");
     judge("flushcontext policy.ctx");
@@ -126,6 +129,52 @@ fn tpm2_tools_open_what_we_sealed() {
         fs::read(place.join("opened")).expect("a file"),
         secret().expose()
     );
+}
+
+/// An old release with a hole: it boots, its bundle carries systemd's signature for PCR 11
+/// alone, and whoever took it over leaves the version index out.
+#[test]
+fn systemds_signature_does_not_pass_the_version_by() {
+    let Some(machine) = machine() else { return };
+    let tpm = machine.emulator.connect();
+    let pcr_11 = tpm.read_pcr(KERNEL_BUNDLE_PCR).expect("PCR 11");
+    drop(tpm);
+    let bare = Policy::new().pcr(KERNEL_BUNDLE_PCR, &pcr_11).digest();
+    let place = machine.emulator.directory();
+    let write = |name: &str, bytes: &[u8]| fs::write(place.join(name), bytes).expect("a file");
+    write("public", &sized(&machine.sealed.public));
+    write("private", &sized(&machine.sealed.private));
+    write("policy", bare.as_bytes());
+    write("signature", &machine.signer.sign(bare.as_bytes()));
+    write("word", POLICY_REFERENCE.as_bytes());
+    write("key", &sized(machine.signer.public.public_area()));
+    let judge = |words: &str| machine.emulator.judge(words);
+    judge("loadexternal -C o -u key -c key.ctx -n key.name");
+    // A good signature of the owner's key: the TPM says so.
+    judge("verifysignature -c key.ctx -g sha256 -f rsassa -m policy -s signature -t ticket");
+    judge("flushcontext -t");
+    judge("load -C 0x81000001 -u public -r private -c sealed.ctx");
+    judge("flushcontext -t");
+    let start = || {
+        judge("startauthsession --policy-session -S policy.ctx");
+        judge("policypcr -S policy.ctx -l sha256:11");
+    };
+    // Without our word the TPM takes the approval, and it is not the one that is demanded.
+    start();
+    judge("policyauthorize -S policy.ctx -i policy -n key.name -t ticket");
+    judge("policypcr -S policy.ctx -l sha256:7");
+    let refused = machine
+        .emulator
+        .refused("unseal -c sealed.ctx -p session:policy.ctx -o opened");
+    assert!(refused.contains("policy check failed"), "{refused}");
+    judge("flushcontext policy.ctx");
+    // With it the ticket is for something else.
+    start();
+    machine
+        .emulator
+        .refused("policyauthorize -S policy.ctx -i policy -n key.name -q word -t ticket");
+    judge("flushcontext policy.ctx");
+    assert!(!place.join("opened").exists());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use bastide_tpm::policy::{
     ApprovedPolicy, ENTER_INITRD, KERNEL_BUNDLE_PCR, Label, MachineSecret, PcrKey, Release, Sealed,
-    Secret, SignatureFile, approved_policy,
+    Secret, SignatureFile, approval, approved_policy,
 };
 use bastide_tpm::{Auth, Channel, Session, StorageRoot, Tpm, UnsealError, Unsealing};
 
@@ -69,7 +69,7 @@ impl Signer {
         ApprovedPolicy {
             key: self.public.fingerprint(),
             policy,
-            signature: self.sign(policy.as_bytes()),
+            signature: self.sign(&approval(&policy)),
             release,
         }
     }

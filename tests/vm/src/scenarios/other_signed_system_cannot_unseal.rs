@@ -71,13 +71,19 @@ authorised() { # what
     while read -r entry; do
         jq -r .pol <<< "$entry" | xxd -r -p > policy.bin
         jq -r .sig <<< "$entry" | base64 -d > signature.bin
-        tpm2_verifysignature -c key.ctx -g sha256 -m policy.bin -s signature.bin -f rsassa -t ticket > log 2>&1 &&
+        # Ours are signed with a word, systemd's without: each is tried in both ways.
+        for word in '' bastide; do
+            printf %s "$word" > word
+            cat policy.bin word > approval
+            tpm2_verifysignature -c key.ctx -g sha256 -m approval -s signature.bin -f rsassa -t ticket > log 2>&1 ||
+                continue
             result signature-valid
-        session
-        policy tpm2_policypcr -l sha256:11
-        policy tpm2_policyauthorize -i policy.bin -n key.name -t ticket
-        policy tpm2_policypcr -l sha256:7
-        unseal "$1" -p session:session.ctx
+            session
+            policy tpm2_policypcr -l sha256:11
+            policy tpm2_policyauthorize -i policy.bin -n key.name ${word:+-q word} -t ticket
+            policy tpm2_policypcr -l sha256:7
+            unseal "$1" -p session:session.ctx
+        done
     done < approved
 }
 authorised signed-policy
