@@ -73,6 +73,12 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// Whether it is of the state with this binding, and that is in use.
+    #[must_use]
+    pub fn is_in_use(&self, binding: &Digest) -> bool {
+        self.phase == Phase::Provisioned && self.binding == *binding
+    }
+
     /// As the NV index holds it.
     #[must_use]
     pub fn encode(&self) -> [u8; SIZE] {
@@ -154,6 +160,17 @@ mod tests {
     #[test]
     fn comes_back_as_it_was() {
         assert_eq!(Record::decode(&record().encode()), Ok(record()));
+    }
+
+    #[test]
+    fn only_the_state_on_record_is_in_use() {
+        let (ours, other) = (Digest::of(&[b"volume"]), Digest::of(&[b"other"]));
+        assert!(record().is_in_use(&ours) && !record().is_in_use(&other));
+        let begun = Record {
+            phase: Phase::Provisioning,
+            ..record()
+        };
+        assert!(!begun.is_in_use(&ours));
     }
 
     #[test]

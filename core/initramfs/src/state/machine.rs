@@ -30,27 +30,29 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Finds the TPM.
+    /// Finds the TPM and opens its policy: from here on, and until [`Machine::leave`], it
+    /// gives the machine secret out.
     ///
     /// # Errors
-    /// There is none, or the bundle's PCR key cannot be read.
-    pub fn find() -> Result<Self> {
+    /// There is none, it cannot be extended, or the bundle's PCR key cannot be read. The
+    /// policy is closed then.
+    pub fn enter() -> Result<Self> {
         let pcr_key = read_bounded(Path::new(PCR_KEY), LARGEST_PUBLIC_KEY)?;
-        Ok(Self {
+        let machine = Self {
             tpm: Tpm::open()?,
             root: None,
             record: None,
             pcr_key: PcrKey::from_der(&pcr_key)?,
-        })
-    }
-
-    /// Opens the policy: from here on, and until [`Machine::leave`], the TPM gives the
-    /// machine secret out.
-    ///
-    /// # Errors
-    /// The TPM cannot be extended.
-    pub fn enter(&self) -> Result<()> {
-        Ok(self.tpm.extend_pcr(KERNEL_BUNDLE_PCR, ENTER_INITRD)?)
+        };
+        match machine.tpm.extend_pcr(KERNEL_BUNDLE_PCR, ENTER_INITRD) {
+            Ok(()) => Ok(machine),
+            // Perhaps it was extended, and only the answer is lost. Where closing fails
+            // too, the TPM is dead.
+            Err(error) => Err(match machine.leave() {
+                Ok(()) => error.into(),
+                Err(left) => left.context(error),
+            }),
+        }
     }
 
     /// Closes the policy until the machine is switched on anew.
@@ -158,6 +160,13 @@ impl Machine {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether this is the state that the TPM has on record as in use: the TPM has the
+    /// counters of its machine then, and no other's.
+    pub fn knows(&self, unlocked: &Unlocked) -> bool {
+        self.record
+            .is_some_and(|record| record.is_in_use(&unlocked.identity()))
     }
 
     /// Records that a state was begun; the TPM is nobody's yet.

@@ -32,7 +32,7 @@ use bastide_tpm_policy::Release;
 
 use crate::{console::say, refusal::Refusal, timeline::Timeline};
 pub use consoles::names as console_names;
-use decide::{Decision, decide};
+use decide::{Decision, Recorded, decide};
 use handover::LogKeys;
 use machine::Machine;
 use recover::{Chosen, Erase};
@@ -56,21 +56,23 @@ pub struct Wanted<'wanted> {
 /// # Errors
 /// Why the machine must not go on.
 pub fn open(wanted: &Wanted<'_>, timeline: &mut Timeline) -> Result<StateReport, Refusal> {
-    let tpm = |error: anyhow::Error| Advice::NoTpm.refusal(&format!("{error:#}"));
-    let mut machine = Machine::find().map_err(tpm)?;
-    machine.enter().map_err(tpm)?;
+    // A TPM that cannot be used opens nothing; a person with the recovery key still may.
+    let mut machine = Machine::enter();
     let opened = open_between(wanted, &mut machine, timeline);
-    let left = machine.leave().context("cannot close the TPM's policy");
+    let left = match &machine {
+        Ok(machine) => machine.leave().context("cannot close the TPM's policy"),
+        Err(_) => Ok(()),
+    };
     timeline.done("tpm-policy-closed");
     let report = opened?;
-    left.map_err(tpm)?;
+    left.map_err(|error| Advice::NoTpm.refusal(&format!("{error:#}")))?;
     Ok(report)
 }
 
 /// What happens while the TPM's policy is open.
 fn open_between(
     wanted: &Wanted<'_>,
-    machine: &mut Machine,
+    machine: &mut Result<Machine>,
     timeline: &mut Timeline,
 ) -> Result<StateReport, Refusal> {
     let damaged = |error: anyhow::Error| Advice::Damaged.refusal(&format!("{error:#}"));
@@ -78,7 +80,8 @@ fn open_between(
         .map_err(|error| Advice::NoPartition.refusal(&format!("{error:#}")))?;
     let (mut unlocked, opened_by) = unlock(wanted, machine, &mut place)?;
     timeline.done("state-unlocked");
-    mount(wanted, machine, &place, &mut unlocked).map_err(damaged)?;
+    place.mount(&mut unlocked, wanted.target).map_err(damaged)?;
+    hand_over(wanted, machine.as_ref().ok(), &unlocked, opened_by).map_err(damaged)?;
     timeline.done("state-mounted");
     let swap = swap::on(wanted.partitions)
         .inspect_err(|error| say(&format!("no swap ({error:#})")))
@@ -96,13 +99,20 @@ fn open_between(
 
 fn unlock(
     wanted: &Wanted<'_>,
-    machine: &mut Machine,
+    machine: &mut Result<Machine>,
     place: &mut Place,
 ) -> Result<(Unlocked, OpenedBy), Refusal> {
-    let recorded = machine
-        .recorded()
-        .map_err(|error| Advice::Owned.refusal(&format!("{error:#}")))?;
     let release = Release::from_number(wanted.command_line.release);
+    let machine = match machine {
+        Ok(machine) => machine,
+        Err(error) => return without_record(None, place, release, error, Advice::NoTpm),
+    };
+    let recorded = match machine.recorded() {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            return without_record(Some(machine), place, release, &error, Advice::Owned);
+        }
+    };
     match decide(recorded, place.found()) {
         Decision::Refuse(advice) => Err(advice.refusal(place.describe())),
         Decision::Provision => provision(wanted, machine, place),
@@ -126,24 +136,51 @@ fn unlock(
                 say("state: opened by the TPM");
                 Ok((unlocked, OpenedBy::Tpm))
             }
-            Err(error) => {
-                say(&format!("state: the TPM refuses ({error:#})"));
-                match recover::by_person(machine, place, release, Erase::No)? {
-                    Chosen::Opened(unlocked) => Ok((unlocked, OpenedBy::RecoveryKey)),
-                    Chosen::Erase => Err(Advice::Locked.refusal("it was not opened")),
-                }
-            }
+            Err(error) => ask_key(Some(machine), place, release, &error),
         },
+        Decision::AskKey => {
+            let error = anyhow::anyhow!("it has no record");
+            ask_key(Some(machine), place, release, &error)
+        }
         Decision::AskPerson => {
             say(&format!(
                 "state: {}, of which this machine's TPM has no record",
                 place.describe()
             ));
-            match recover::by_person(machine, place, release, Erase::Offered)? {
+            match recover::by_person(Some(machine), place, release, Erase::Offered)? {
                 Chosen::Opened(unlocked) => Ok((unlocked, OpenedBy::RecoveryKey)),
                 Chosen::Erase => provision(wanted, machine, place),
             }
         }
+    }
+}
+
+/// What is left where the TPM cannot say whether this machine has a state. `advice` is for
+/// a disk on which there is nothing to open.
+fn without_record(
+    machine: Option<&mut Machine>,
+    place: &mut Place,
+    release: Release,
+    error: &anyhow::Error,
+    advice: Advice,
+) -> Result<(Unlocked, OpenedBy), Refusal> {
+    match decide(Recorded::Unknown, place.found()) {
+        Decision::AskKey => ask_key(machine, place, release, error),
+        _ => Err(advice.refusal(&format!("{error:#}"))),
+    }
+}
+
+/// Asks a person for the recovery key, since the TPM refuses.
+fn ask_key(
+    machine: Option<&mut Machine>,
+    place: &mut Place,
+    release: Release,
+    error: &anyhow::Error,
+) -> Result<(Unlocked, OpenedBy), Refusal> {
+    say(&format!("state: the TPM refuses ({error:#})"));
+    match recover::by_person(machine, place, release, Erase::No)? {
+        Chosen::Opened(unlocked) => Ok((unlocked, OpenedBy::RecoveryKey)),
+        Chosen::Erase => Err(Advice::Locked.refusal("it was not opened")),
     }
 }
 
@@ -174,15 +211,35 @@ fn finish(
     Ok((unlocked, OpenedBy::Provisioning))
 }
 
-/// Mounts the state and hands over what the running system gets of the machine secret.
-fn mount(
+/// Hands over what the running system gets of the machine secret, where the TPM knows the
+/// machine. Where it does not, a person opened the state and did not seal it again: the
+/// machine goes on, and says what it lacks.
+fn hand_over(
     wanted: &Wanted<'_>,
-    machine: &mut Machine,
-    place: &Place,
-    unlocked: &mut Unlocked,
+    machine: Option<&Machine>,
+    unlocked: &Unlocked,
+    opened_by: OpenedBy,
 ) -> Result<()> {
-    place.mount(unlocked, wanted.target)?;
     fs::create_dir_all(wanted.target.join("lib")).context("cannot make /var/lib")?;
+    let handed = match machine.filter(|machine| machine.knows(unlocked)) {
+        Some(machine) => count(wanted, machine, unlocked),
+        None => Err(anyhow::anyhow!("the TPM does not know this machine")),
+    };
+    match handed {
+        Err(error) if opened_by == OpenedBy::RecoveryKey => {
+            say(&format!(
+                "state: the log of this boot is not sealed, and older releases are not kept out \
+                 ({error:#})"
+            ));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Counts the boot in the TPM, with the log's keys for it, and raises the version index to
+/// the newest release that was seen healthy.
+fn count(wanted: &Wanted<'_>, machine: &Machine, unlocked: &Unlocked) -> Result<()> {
     let boot = machine.boots()? + 1;
     let keys = LogKeys::new(&unlocked.secret, [0; 16], boot, 1);
     if let Err(error) = keys.certify(wanted.target) {

@@ -22,6 +22,9 @@ const SLIPS: u32 = 20;
 /// How long a question waits. A machine that nobody attends must not stand open for ever.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
+const NO_TPM_TO_SEAL_TO: &str = "state: not sealed to this machine again (it has no TPM that can \
+     be used); the recovery key is needed at the next start too";
+
 /// The word that gives an old state up.
 const ERASE: &str = "ERASE";
 
@@ -44,12 +47,12 @@ pub enum Chosen {
 }
 
 /// Asks for the recovery key and, once the state is open, whether to seal it to this
-/// machine again.
+/// machine again, if it has a TPM that can be used.
 ///
 /// # Errors
 /// Nobody had it.
 pub fn by_person(
-    machine: &mut Machine,
+    mut machine: Option<&mut Machine>,
     place: &mut Place,
     release: Release,
     erase: Erase,
@@ -82,11 +85,22 @@ pub fn by_person(
         tries += 1;
         match place.unlock_by_recovery(&key) {
             Ok(unlocked) => {
-                machine
-                    .check_identity(&unlocked)
-                    .map_err(|error| Advice::Replaced.refusal(&format!("{error:#}")))?;
+                if let Some(machine) = &machine {
+                    machine
+                        .check_identity(&unlocked)
+                        .map_err(|error| Advice::Replaced.refusal(&format!("{error:#}")))?;
+                }
                 say("state: opened by the recovery key");
-                offer_to_seal(machine, place, release, &unlocked, &mut consoles);
+                // Somebody has its key: it is no longer one that may be made anew.
+                if let Err(error) = place.remove_mark() {
+                    say(&format!("state: its mark cannot be removed ({error:#})"));
+                }
+                match machine.as_deref_mut() {
+                    Some(machine) => {
+                        offer_to_seal(machine, place, release, &unlocked, &mut consoles);
+                    }
+                    None => say(NO_TPM_TO_SEAL_TO),
+                }
                 return Ok(Chosen::Opened(unlocked));
             }
             Err(error) => consoles.show(&format!("{error:#}\n")),

@@ -336,14 +336,18 @@ fn look(partition: &Partition) -> Result<(Option<Volume>, Found, String)> {
                 ));
             }
             let begun = opened.volume.header().token(BEGUN_TOKEN).is_some();
+            let keyed = opened.volume.header().keyslot(RECOVERY_KEYSLOT).is_some();
             let ours = opened.volume.header().label() == LABEL;
-            let (found, why) = match (ours, begun) {
-                (true, true) => (
-                    Found::Begun,
-                    format!("{device} holds a state that was begun"),
-                ),
-                (true, false) => (Found::Volume, format!("{device} holds a state")),
-                (false, _) => (Found::Foreign, format!("{device} holds another's volume")),
+            let found = match (ours, begun, keyed) {
+                (true, true, false) => Found::Begun,
+                (true, true, true) => Found::Keyed,
+                (true, false, _) => Found::Volume,
+                (false, ..) => Found::Foreign,
+            };
+            let why = match found {
+                Found::Begun => format!("{device} holds a state that was begun"),
+                Found::Foreign => format!("{device} holds another's volume"),
+                _ => format!("{device} holds a state"),
             };
             Ok((Some(opened.volume), found, why))
         }
