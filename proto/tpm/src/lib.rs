@@ -37,7 +37,7 @@ pub use policy::{
     KERNEL_BUNDLE_PCR, POLICY_REFERENCE, Pcr, Policy, SECURE_BOOT_PCR, approval, approved_policy,
     sealing_policy, version_suffix,
 };
-pub use record::{Phase, Record, RecordError};
+pub use record::{Phase, Record, RecordError, SEALINGS_OFFSET};
 pub use recovery_key::{RecoveryKey, RecoveryKeyError};
 pub use release::{Release, ReleaseError};
 pub use sealed::{Sealed, SealedError};

@@ -82,7 +82,7 @@ pub enum NvPolicy {
 }
 
 /// Bytes of the provisioning record.
-pub const RECORD_SIZE: u16 = 128;
+pub const RECORD_SIZE: u16 = 144;
 
 /// Bytes of the version counter.
 pub const VERSION_SIZE: u16 = 8;

@@ -6,15 +6,16 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..8 | `bastide` and a zero |
-//! | 8..10 | version of the format: 1 |
+//! | 8..10 | version of the format: 2 |
 //! | 10..12 | phase: 1 provisioning, 2 provisioned |
-//! | 12..16 | how often the machine secret was sealed |
+//! | 12..16 | how often the machine secret was sealed: at [`SEALINGS_OFFSET`] for policies |
 //! | 16..24 | release that wrote the record |
 //! | 24..40 | UUID of the state volume |
 //! | 40..72 | binding of the state volume: what its owner computes from its key |
 //! | 72..104 | SHA-256 of the PCR key's public half |
-//! | 104..112 | zero |
-//! | 112..128 | first 16 bytes of SHA-256 over the rest |
+//! | 104..112 | first boot that the log's counter counts; 0 while provisioning |
+//! | 112..128 | epoch of the log; 0 while provisioning |
+//! | 128..144 | first 16 bytes of SHA-256 over the rest |
 //!
 //! Integers are big-endian.
 
@@ -22,8 +23,11 @@ use crate::{Digest, RECORD_SIZE, Release};
 
 const SIZE: usize = RECORD_SIZE as usize;
 const MAGIC: &[u8; 8] = b"bastide\0";
-const VERSION: u16 = 1;
-const CHECKED: usize = 112;
+const VERSION: u16 = 2;
+const CHECKED: usize = 128;
+
+/// Where the record holds how often the machine secret was sealed, in bytes.
+pub const SEALINGS_OFFSET: u16 = 12;
 
 /// How far the machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,11 @@ pub struct Record {
     pub binding: Digest,
     /// Whose releases may open it: the fingerprint of the PCR key.
     pub pcr_key: Digest,
+    /// The first boot under this TPM's log counter: what it stood at when it was made,
+    /// and one.
+    pub first_boot: u64,
+    /// Random, made anew with each log counter: boots of two TPMs may have one number.
+    pub epoch: [u8; 16],
 }
 
 /// Why bytes are no provisioning record.
@@ -95,6 +104,8 @@ impl Record {
         bytes[24..40].copy_from_slice(&self.volume);
         bytes[40..72].copy_from_slice(self.binding.as_bytes());
         bytes[72..104].copy_from_slice(self.pcr_key.as_bytes());
+        bytes[104..112].copy_from_slice(&self.first_boot.to_be_bytes());
+        bytes[112..CHECKED].copy_from_slice(&self.epoch);
         let sum = Digest::of(&[&bytes[..CHECKED]]);
         bytes[CHECKED..].copy_from_slice(&sum.as_bytes()[..SIZE - CHECKED]);
         bytes
@@ -124,9 +135,6 @@ impl Record {
             2 => Phase::Provisioned,
             _ => return Err(RecordError::Unknown),
         };
-        if bytes[104..CHECKED] != [0; 8] {
-            return Err(RecordError::Unknown);
-        }
         Ok(Self {
             phase,
             sealings: u32::from_be_bytes(field(bytes, 12)),
@@ -134,6 +142,8 @@ impl Record {
             volume: field(bytes, 24),
             binding: Digest::from_bytes(field(bytes, 40)),
             pcr_key: Digest::from_bytes(field(bytes, 72)),
+            first_boot: u64::from_be_bytes(field(bytes, 104)),
+            epoch: field(bytes, 112),
         })
     }
 }
@@ -154,12 +164,20 @@ mod tests {
             volume: [0xab; 16],
             binding: Digest::of(&[b"volume"]),
             pcr_key: Digest::of(&[b"key"]),
+            first_boot: 7,
+            epoch: [0xcd; 16],
         }
     }
 
     #[test]
     fn comes_back_as_it_was() {
         assert_eq!(Record::decode(&record().encode()), Ok(record()));
+    }
+
+    #[test]
+    fn policies_find_the_sealings() {
+        let place = usize::from(SEALINGS_OFFSET);
+        assert_eq!(record().encode()[place..place + 4], [0, 0, 0, 3]);
     }
 
     #[test]
@@ -192,10 +210,9 @@ mod tests {
             bytes[CHECKED..].copy_from_slice(&sum.as_bytes()[..16]);
             Record::decode(&bytes)
         };
-        assert_eq!(resealed(9, 2), Err(RecordError::Version(2)));
+        assert_eq!(resealed(9, 1), Err(RecordError::Version(1)));
         assert_eq!(resealed(11, 3), Err(RecordError::Unknown));
-        assert_eq!(resealed(110, 1), Err(RecordError::Unknown));
-        assert_eq!(Record::decode(&[0; 128]), Err(RecordError::Magic));
+        assert_eq!(Record::decode(&[0; SIZE]), Err(RecordError::Magic));
         assert_eq!(Record::decode(&[0; 127]), Err(RecordError::Size(127)));
     }
 }

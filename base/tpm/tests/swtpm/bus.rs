@@ -141,6 +141,8 @@ fn changed_answers_within_a_session_are_found() {
         volume: [1; 16],
         binding: Digest::of(&[b"volume"]),
         pcr_key: machine.signer.public.fingerprint(),
+        first_boot: 7,
+        epoch: [0xcd; 16],
     };
     let session = Session::salted(&tpm, &root).expect("a session");
     session.write_record(&owner, &record).expect("written");
@@ -167,7 +169,7 @@ fn changed_answers_within_a_session_are_found() {
     }
 
     // The record's own answer comes after two others.
-    for bit in (14 * 8..14 * 8 + 128 * 8).step_by(31) {
+    for bit in (14 * 8..14 * 8 + 144 * 8).step_by(31) {
         let session = Session::salted(&tpm, &root).expect("a session");
         bus.heard.borrow_mut().clear();
         bus.flip.set(Some((3, bit)));

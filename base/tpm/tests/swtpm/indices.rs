@@ -31,15 +31,15 @@ fn are_defined_written_and_removed() {
             Err(NvError::NeverWritten { .. })
         ));
         session
-            .write_nv(&RECORD, &owner, &[5; 128])
+            .write_nv(&RECORD, &owner, &[5; 144])
             .expect("written");
         assert_eq!(
             session.read_nv(&RECORD, &Auth::empty()).expect("read"),
-            [5; 128]
+            [5; 144]
         );
         assert!(matches!(session.record(), Err(NvError::Record(_))));
         assert!(matches!(
-            session.write_nv(&RECORD, &owner, &[5; 127]),
+            session.write_nv(&RECORD, &owner, &[5; 143]),
             Err(NvError::Size { .. })
         ));
         session.undefine_nv(&RECORD, &owner).expect("removed");
@@ -56,7 +56,7 @@ fn only_the_owner_writes() {
             .expect("defined");
         for wrong in [&other, &Auth::empty()] {
             for refused in [
-                session.write_nv(&RECORD, wrong, &[0; 128]),
+                session.write_nv(&RECORD, wrong, &[0; 144]),
                 session.undefine_nv(&VERSION, wrong),
                 session.define_nv(&LOG_COUNTER, wrong, &Auth::empty()),
                 session.raise_oldest_release(wrong, Release::from_number(u64::MAX)),

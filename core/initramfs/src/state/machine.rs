@@ -11,7 +11,7 @@ use bastide_tpm_policy::{
     Sealed, SignatureFile, VERSION,
 };
 
-use super::{decide::Recorded, volume::Unlocked};
+use super::{decide::Recorded, keys::random, volume::Unlocked};
 use crate::{console::say, files::read_bounded, firmware};
 
 /// The public half of the PCR key, in the signed kernel bundle.
@@ -19,6 +19,15 @@ const PCR_KEY: &str = "/pcr.der";
 
 /// What systemd-stub hands over of the bundle's `.pcrsig` section.
 const SIGNATURES: &str = "/.extra/tpm2-pcr-signature.json";
+
+const NOT_ON_RECORD: &str = "the TPM has no state of this machine on record";
+
+/// How the boots of the log are counted under one TPM.
+#[derive(Debug)]
+pub struct Counting {
+    first_boot: u64,
+    epoch: [u8; 16],
+}
 
 /// The machine's TPM.
 #[derive(Debug)]
@@ -174,7 +183,12 @@ impl Machine {
     /// # Errors
     /// The TPM gives no good answer.
     pub fn record_begun(&mut self, unlocked: &Unlocked, release: Release) -> Result<()> {
-        self.write_record(&Auth::empty(), Phase::Provisioning, unlocked, release)
+        let counting = Counting {
+            first_boot: 0,
+            epoch: [0; 16],
+        };
+        let owner = Auth::empty();
+        self.write_record(&owner, Phase::Provisioning, unlocked, release, &counting)
     }
 
     /// Makes a TPM that knows nothing of the state ready to be sealed to.
@@ -194,11 +208,12 @@ impl Machine {
     }
 
     /// Makes the TPM this machine's: the log's counter, owner and lockout authorisation.
-    /// What is done already stays.
+    /// What is done already stays. Returns how the log's boots are counted: as on record,
+    /// or anew where nothing is.
     ///
     /// # Errors
     /// It belongs to somebody else, or gives no good answer.
-    pub fn own(&self, secret: &MachineSecret) -> Result<()> {
+    pub fn own(&self, secret: &MachineSecret) -> Result<Counting> {
         let session = self.session()?;
         session.take_ownership(
             &owner(secret),
@@ -209,16 +224,56 @@ impl Machine {
         if session.nv_state(&LOG_COUNTER)? == NvState::Defined {
             session.count_log(&anchor(secret))?;
         }
-        Ok(())
+        Ok(match self.finished() {
+            Some(record) => Counting {
+                first_boot: record.first_boot,
+                epoch: record.epoch,
+            },
+            None => Counting {
+                first_boot: session.log_count(self.root()?)? + 1,
+                epoch: *random()?,
+            },
+        })
+    }
+
+    /// The first boot that this TPM counted for this machine.
+    ///
+    /// # Errors
+    /// It has no state of this machine on record.
+    #[expect(
+        dead_code,
+        reason = "for the keys of the log, which do not tell TPMs apart yet"
+    )]
+    pub fn first_boot(&self) -> Result<u64> {
+        let record = self.finished().context(NOT_ON_RECORD)?;
+        Ok(record.first_boot)
+    }
+
+    /// The epoch of the log: random, another with each TPM.
+    ///
+    /// # Errors
+    /// It has no state of this machine on record.
+    #[expect(
+        dead_code,
+        reason = "for the keys of the log, which do not tell TPMs apart yet"
+    )]
+    pub fn log_epoch(&self) -> Result<[u8; 16]> {
+        let record = self.finished().context(NOT_ON_RECORD)?;
+        Ok(record.epoch)
     }
 
     /// Records that the state is in use: from now on it is never made anew.
     ///
     /// # Errors
     /// The TPM gives no good answer.
-    pub fn record_finished(&mut self, unlocked: &Unlocked, release: Release) -> Result<()> {
+    pub fn record_finished(
+        &mut self,
+        unlocked: &Unlocked,
+        release: Release,
+        counting: &Counting,
+    ) -> Result<()> {
         let owner = owner(&unlocked.secret);
-        self.write_record(&owner, Phase::Provisioned, unlocked, release)
+        self.write_record(&owner, Phase::Provisioned, unlocked, release, counting)
     }
 
     /// What the log's counter stands at. Boots raise it, and the log itself.
@@ -270,6 +325,7 @@ impl Machine {
         phase: Phase,
         unlocked: &Unlocked,
         release: Release,
+        counting: &Counting,
     ) -> Result<()> {
         let sealings = self.record.map_or(0, |record| record.sealings);
         let record = Record {
@@ -279,6 +335,8 @@ impl Machine {
             volume: *unlocked.volume.as_bytes(),
             binding: unlocked.identity(),
             pcr_key: self.pcr_key.fingerprint(),
+            first_boot: counting.first_boot,
+            epoch: counting.epoch,
         };
         self.session()?.write_record(owner, &record)?;
         self.record = Some(record);
@@ -293,6 +351,12 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    /// The record of a state that is in use.
+    fn finished(&self) -> Option<Record> {
+        self.record
+            .filter(|record| record.phase == Phase::Provisioned)
     }
 
     fn root(&self) -> Result<&StorageRoot> {

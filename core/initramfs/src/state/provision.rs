@@ -76,8 +76,9 @@ pub fn finish(
     let recovery = RecoveryKey::from_random(&random()?);
     place.set_recovery_key(unlocked, &recovery)?;
     present(&recovery, command_line.recovery_key, place.disk())?;
-    machine.own(&unlocked.secret)?;
-    machine.record_finished(unlocked, Release::from_number(command_line.release))?;
+    let counting = machine.own(&unlocked.secret)?;
+    let release = Release::from_number(command_line.release);
+    machine.record_finished(unlocked, release, &counting)?;
     place.remove_mark()
 }
 
@@ -95,8 +96,8 @@ pub fn seal_again(
     machine.take_over(&unlocked.secret, release)?;
     let sealed = machine.seal(&unlocked.secret)?;
     place.keep_sealed(unlocked, &sealed)?;
-    machine.own(&unlocked.secret)?;
-    machine.record_finished(unlocked, release)?;
+    let counting = machine.own(&unlocked.secret)?;
+    machine.record_finished(unlocked, release, &counting)?;
     place.remove_mark()?;
     // Believe the effect, not the return values: what was sealed must open again.
     let secret = machine.unseal(&place.sealed()?)?;

@@ -112,7 +112,7 @@ fn run(bench: &Bench) -> Result<()> {
     let found = bench.rescue("thief", &task, &stolen.disk(), Some(&stolen))?;
     let has = |start: &str| found.iter().any(|line| line.starts_with(start));
     // Counter-proofs: this is the TPM, this is the sealed secret, the signatures are good.
-    for start in ["storage-root", "record 128", "loaded", "key-loaded", "signature-valid"] {
+    for start in ["storage-root", "record 144", "loaded", "key-loaded", "signature-valid"] {
         ensure!(has(start), "the attack did not get as far as {start:?}: {found:?}");
     }
     let refused = found.iter().filter(|line| line.starts_with("refused "));

@@ -16,7 +16,7 @@ const BUNDLE_PCR: u8 = 11;
 
 /// The NV index of the machine's record, and its size.
 const RECORD: u32 = 0x01b0_5701;
-const RECORD_SIZE: u16 = 128;
+const RECORD_SIZE: u16 = 144;
 
 const NO_SESSIONS: u16 = 0x8001;
 const SESSIONS: u16 = 0x8002;
