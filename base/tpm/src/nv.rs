@@ -232,6 +232,17 @@ impl Session<'_> {
         self.write_nv(&VERSION, owner, &release.to_bytes())
     }
 
+    /// Makes a release the oldest that may open the state, where none is yet.
+    ///
+    /// # Errors
+    /// As [`Session::raise_oldest_release`].
+    pub fn ensure_oldest_release(&self, owner: &Auth, release: Release) -> Result<(), NvError> {
+        match self.oldest_release()? {
+            Some(_) => Ok(()),
+            None => self.raise_oldest_release(owner, release),
+        }
+    }
+
     /// Defines an index of ours unless it is there.
     ///
     /// # Errors
@@ -309,17 +320,29 @@ pub(crate) fn entity(definition: &NvDefinition, written: bool) -> Entity {
 
 /// The oldest release that may open the state, over the bare bus: to explain a refusal.
 pub(crate) fn oldest_release_unverified(tpm: &Tpm) -> Result<Release, NvError> {
-    let index = VERSION.index.handle();
-    match read_public(tpm, &VERSION)? {
+    read_unverified(tpm, &VERSION).map(|bytes| release(&bytes))
+}
+
+/// How often the machine secret was sealed, over the bare bus: to explain a refusal.
+pub(crate) fn sealings_unverified(tpm: &Tpm) -> Result<u32, NvError> {
+    let bytes = read_unverified(tpm, &RECORD)?;
+    Record::decode(&bytes)
+        .map(|record| record.sealings)
+        .map_err(NvError::Record)
+}
+
+fn read_unverified(tpm: &Tpm, definition: &NvDefinition) -> Result<Vec<u8>, NvError> {
+    let index = definition.index.handle();
+    match read_public(tpm, definition)? {
         NvState::Absent => return Err(NvError::Absent { index }),
         NvState::Defined => return Err(NvError::NeverWritten { index }),
         NvState::Written => {}
     }
-    let mut command = read_command(&VERSION, entity(&VERSION, true));
+    let mut command = read_command(definition, entity(definition, true));
     let answer = tpm
         .ask_openly(&mut command)
-        .map_err(explained(VERSION.index))?;
-    content(&VERSION, &answer).map(|bytes| release(&bytes))
+        .map_err(explained(definition.index))?;
+    content(definition, &answer)
 }
 
 /// Compares an index with what it should be. Over the bare bus: what is wrong here, the

@@ -22,7 +22,7 @@ const LARGEST_PRIVATE: usize = 1024;
 
 impl Session<'_> {
     /// Seals the machine secret to this TPM, for the releases of the PCR key's owner and
-    /// for PCR 7 as it is now.
+    /// for PCR 7 as it is now. It opens once the record says `sealings`.
     ///
     /// # Errors
     /// The TPM refuses, or made something else than it was asked for.
@@ -31,9 +31,10 @@ impl Session<'_> {
         storage_root: &StorageRoot,
         secret: &MachineSecret,
         pcr_key: &PcrKey,
+        sealings: u32,
     ) -> Result<Sealed, TpmError> {
         let pcr_7 = self.read_pcr(SECURE_BOOT_PCR)?;
-        let policy = sealing_policy(&pcr_key.name(), &pcr_7);
+        let policy = sealing_policy(&pcr_key.name(), &pcr_7, sealings);
         let mut public = HEAD.to_vec();
         public.extend_from_slice(&[0, 32]);
         public.extend_from_slice(policy.as_bytes());
@@ -72,6 +73,7 @@ impl Session<'_> {
             storage_root: storage_root.name(),
             pcr_key: pcr_key.name(),
             pcr_7,
+            sealings,
             public,
             private,
         })

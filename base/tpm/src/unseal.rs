@@ -1,9 +1,9 @@
 //! Unsealing the machine secret, and saying why a TPM does not.
 
 use bastide_tpm_policy::{
-    ApprovedPolicy, Digest, KERNEL_BUNDLE_PCR, MachineSecret, Name, POLICY_REFERENCE, Pcr, PcrKey,
-    PcrKeyKind, Release, SECURE_BOOT_PCR, Sealed, Secret, SignatureFile, VERSION, approval,
-    approved_policy,
+    ApprovedPolicy, Digest, KERNEL_BUNDLE_PCR, MachineSecret, Name, NvDefinition, POLICY_REFERENCE,
+    Pcr, PcrKey, PcrKeyKind, RECORD, Release, SEALINGS_OFFSET, SECURE_BOOT_PCR, Sealed, Secret,
+    SignatureFile, VERSION, approval, approved_policy,
 };
 use zeroize::Zeroizing;
 
@@ -15,6 +15,8 @@ use crate::session::Use;
 use crate::tpm::Loaded;
 use crate::{Auth, NvError, Session, StorageRoot, Tpm, TpmError, nv, signature};
 
+/// `TPM_EO_EQ`.
+const EQUAL: u16 = 0x0000;
 /// `TPM_EO_UNSIGNED_LE`.
 const UNSIGNED_LE: u16 = 0x0009;
 
@@ -70,6 +72,17 @@ pub enum UnsealError {
     /// The signature is not the PCR key's.
     #[error("the signature of the approved policy is not the PCR key's")]
     SignatureInvalid,
+    /// The machine was sealed again since.
+    #[error("the state was sealed to this machine again since (sealing {sealed}, now {present})")]
+    SealedAgain {
+        /// Which sealing this is.
+        sealed: u32,
+        /// Which is the current one.
+        present: u32,
+    },
+    /// The record is not as it should be.
+    #[error("the TPM's provisioning record cannot be used")]
+    Record(#[source] NvError),
     /// The version index is not as it should be.
     #[error("the TPM's version counter cannot be used")]
     VersionCounter(#[source] NvError),
@@ -113,9 +126,12 @@ impl Tpm {
         let object = self.load(storage_root, what.sealed)?;
         let session = Session::policy(self, storage_root)?;
         self.policy_pcr(&session, KERNEL_BUNDLE_PCR)?;
-        self.policy_version(&session, approved.release)?;
+        let release = approved.release.to_bytes();
+        self.policy_nv(&session, &VERSION, &release, 0, UNSIGNED_LE)?;
         self.policy_authorize(&session, what.pcr_key, approved)?;
         self.policy_pcr(&session, SECURE_BOOT_PCR)?;
+        let sealings = what.sealed.sealings.to_be_bytes();
+        self.policy_nv(&session, &RECORD, &sealings, SEALINGS_OFFSET, EQUAL)?;
 
         let mut command = Command::new(Code::UNSEAL, &[object.entity]);
         let answer = session
@@ -162,6 +178,13 @@ impl Tpm {
             .iter()
             .find(fits)
             .ok_or(UnsealError::NotApproved { present })?;
+        let present = nv::sealings_unverified(self).map_err(UnsealError::Record)?;
+        if sealed.sealings != present {
+            return Err(UnsealError::SealedAgain {
+                sealed: sealed.sealings,
+                present,
+            });
+        }
         let oldest = nv::oldest_release_unverified(self).map_err(UnsealError::VersionCounter)?;
         if approved.release < oldest {
             return Err(UnsealError::ReleaseTooOld {
@@ -206,16 +229,19 @@ impl Tpm {
         Ok(())
     }
 
-    /// "The version index holds at most this release."
-    fn policy_version(&self, session: &Session<'_>, release: Release) -> Result<(), UnsealError> {
-        let index = nv::entity(&VERSION, true);
+    /// "What the index holds at this offset compares so with the operand."
+    fn policy_nv(
+        &self,
+        session: &Session<'_>,
+        index: &NvDefinition,
+        operand: &[u8],
+        offset: u16,
+        operation: u16,
+    ) -> Result<(), UnsealError> {
+        let index = nv::entity(index, true);
         let entities = [index, index, Entity::by_handle(session.handle())];
         let mut command = Command::new(Code::POLICY_NV, &entities);
-        command
-            .parameters
-            .sized(&release.to_bytes())
-            .u16(0)
-            .u16(UNSIGNED_LE);
+        command.parameters.sized(operand).u16(offset).u16(operation);
         self.run_with_empty_password(&command).map_err(explained)?;
         Ok(())
     }

@@ -25,6 +25,9 @@ pub(crate) const NV_READ: u32 = 0x0000_014e;
 /// `TPM_EO_UNSIGNED_LE`: the index holds at most the operand.
 pub(crate) const UNSIGNED_LE: u16 = 0x0009;
 
+/// `TPM_EO_EQ`: the index holds the operand.
+pub(crate) const EQUAL: u16 = 0x0000;
+
 /// Appends a `TPM2B` structure.
 pub(crate) fn sized(into: &mut Vec<u8>, bytes: &[u8]) {
     // Callers pass digests and key material of at most 512 bytes.

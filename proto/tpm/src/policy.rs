@@ -1,7 +1,8 @@
 //! Policy digests (part 3, 23; part 1, 19.7).
 //!
 //! Two policies belong together. The sealed object's own says "whatever the PCR key
-//! approved, and Secure Boot as it was"; it never changes. What the PCR key approves
+//! approved, Secure Boot as it was, and the machine was not sealed again since"; it never
+//! changes. What the PCR key approves
 //! comes signed with each release: "the values that this kernel bundle leaves in PCR
 //! 11, and no newer release was here". So an update needs no new sealing.
 //!
@@ -11,7 +12,7 @@
 //! policy reference, and the sealed object demands that word.
 
 use crate::marshal;
-use crate::{Digest, Name, Release, VERSION};
+use crate::{Digest, Name, NvDefinition, RECORD, Release, SEALINGS_OFFSET, VERSION};
 
 /// The policy reference: what the PCR key signs a policy of ours together with, and
 /// systemd's never.
@@ -94,6 +95,17 @@ impl Policy {
         Self(Digest::of(&[self.0.as_bytes(), &version_suffix(release)]))
     }
 
+    /// `PolicyNV`: the record says that the machine secret was sealed so often.
+    pub fn sealed_so_often(self, sealings: u32) -> Self {
+        let suffix = nv_suffix(
+            &RECORD,
+            &sealings.to_be_bytes(),
+            SEALINGS_OFFSET,
+            marshal::EQUAL,
+        );
+        Self(Digest::of(&[self.0.as_bytes(), &suffix]))
+    }
+
     /// `PolicyCommandCode`: for this command only.
     pub fn command_code(self, code: u32) -> Self {
         self.update(marshal::POLICY_COMMAND_CODE, &[&code.to_be_bytes()])
@@ -138,15 +150,15 @@ impl Default for Policy {
 /// build hands it to the signing step, which needs nothing but SHA-256 then.
 #[must_use]
 pub fn version_suffix(release: Release) -> Vec<u8> {
-    let offset = 0u16.to_be_bytes();
-    let arguments = Digest::of(&[
-        &release.to_bytes(),
-        &offset,
-        &marshal::UNSIGNED_LE.to_be_bytes(),
-    ]);
+    nv_suffix(&VERSION, &release.to_bytes(), 0, marshal::UNSIGNED_LE)
+}
+
+/// What `PolicyNV` hashes a policy together with (part 3, 23.9).
+fn nv_suffix(index: &NvDefinition, operand: &[u8], offset: u16, operation: u16) -> Vec<u8> {
+    let arguments = Digest::of(&[operand, &offset.to_be_bytes(), &operation.to_be_bytes()]);
     let mut suffix = marshal::POLICY_NV.to_be_bytes().to_vec();
     suffix.extend_from_slice(arguments.as_bytes());
-    suffix.extend_from_slice(VERSION.name(true).as_bytes());
+    suffix.extend_from_slice(index.name(true).as_bytes());
     suffix
 }
 
@@ -160,12 +172,15 @@ pub fn approved_policy(pcr_11: &Digest, release: Release) -> Digest {
         .digest()
 }
 
-/// The policy of the sealed machine secret: one that the PCR key approved, and PCR 7
-/// holds `pcr_7`.
+/// The policy of the sealed machine secret: one that the PCR key approved, PCR 7 holds
+/// `pcr_7`, and the record says that this is sealing number `sealings`. So an earlier
+/// sealed object, which somebody copied from the disk, opens no more once the machine was
+/// sealed again.
 #[must_use]
-pub fn sealing_policy(pcr_key: &Name, pcr_7: &Digest) -> Digest {
+pub fn sealing_policy(pcr_key: &Name, pcr_7: &Digest, sealings: u32) -> Digest {
     Policy::authorized_by(pcr_key)
         .pcr(SECURE_BOOT_PCR, pcr_7)
+        .sealed_so_often(sealings)
         .digest()
 }
 
@@ -195,8 +210,9 @@ mod tests {
         assert_ne!(approved, approved_policy(&one, release));
         assert_ne!(approved, approved_policy(&zero, Release::from_number(1001)));
         let (a, b) = (Name::of_public_area(b"a"), Name::of_public_area(b"b"));
-        assert_ne!(sealing_policy(&a, &zero), sealing_policy(&b, &zero));
-        assert_ne!(sealing_policy(&a, &zero), sealing_policy(&a, &one));
+        assert_ne!(sealing_policy(&a, &zero, 1), sealing_policy(&b, &zero, 1));
+        assert_ne!(sealing_policy(&a, &zero, 1), sealing_policy(&a, &one, 1));
+        assert_ne!(sealing_policy(&a, &zero, 1), sealing_policy(&a, &zero, 2));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0..8 | `bastide`, and the version of the format: 1 |
+//! | 0..8 | `bastide`, and the version of the format: 2 |
 //! | 8..42 | name of the storage root key it is sealed under |
 //! | 42..76 | name of the PCR key whose releases may open it |
 //! | 76..108 | PCR 7 when it was sealed |
+//! | 108..112 | which sealing of the machine secret it is, big-endian |
 //! | then | `TPM2B_PUBLIC`, `TPM2B_PRIVATE` |
 //!
 //! Whoever holds the disk can change all of it. What comes before the two structures
@@ -14,8 +15,8 @@
 use crate::marshal::sized;
 use crate::{Digest, Name, sealing_policy};
 
-const MAGIC: &[u8; 8] = b"bastide\x01";
-const HEADER: usize = 108;
+const MAGIC: &[u8; 8] = b"bastide\x02";
+const HEADER: usize = 112;
 const LARGEST_PUBLIC: usize = 256;
 const LARGEST_PRIVATE: usize = 1024;
 
@@ -39,6 +40,8 @@ pub struct Sealed {
     pub pcr_key: Name,
     /// PCR 7 when it was sealed.
     pub pcr_7: Digest,
+    /// Which sealing it is: [`crate::Record::sealings`] while it is the current one.
+    pub sealings: u32,
     /// `TPMT_PUBLIC`.
     pub public: Vec<u8>,
     /// The encrypted private part.
@@ -56,6 +59,7 @@ impl Sealed {
         bytes.extend_from_slice(self.storage_root.as_bytes());
         bytes.extend_from_slice(self.pcr_key.as_bytes());
         bytes.extend_from_slice(self.pcr_7.as_bytes());
+        bytes.extend_from_slice(&self.sealings.to_be_bytes());
         sized(&mut bytes, &self.public);
         sized(&mut bytes, &self.private);
         bytes
@@ -71,6 +75,7 @@ impl Sealed {
         let (storage_root, rest) = rest.split_at_checked(Name::SIZE).ok_or(damaged)?;
         let (pcr_key, rest) = rest.split_at_checked(Name::SIZE).ok_or(damaged)?;
         let (pcr_7, rest) = rest.split_first_chunk::<32>().ok_or(damaged)?;
+        let (sealings, rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;
         let (public, rest) = take_sized(rest, LARGEST_PUBLIC).ok_or(damaged)?;
         let (private, rest) = take_sized(rest, LARGEST_PRIVATE).ok_or(damaged)?;
         if !rest.is_empty() {
@@ -80,16 +85,17 @@ impl Sealed {
             storage_root: Name::from_bytes(storage_root).ok_or(damaged)?,
             pcr_key: Name::from_bytes(pcr_key).ok_or(damaged)?,
             pcr_7: Digest::from_bytes(*pcr_7),
+            sealings: u32::from_be_bytes(*sealings),
             public: public.to_vec(),
             private: private.to_vec(),
         })
     }
 
-    /// The policy that the named key and PCR 7 give: what the TPM will ask for, unless
+    /// The policy that the named key, PCR 7 and the number give: what the TPM will ask for, unless
     /// somebody changed the header.
     #[must_use]
     pub fn policy(&self) -> Digest {
-        sealing_policy(&self.pcr_key, &self.pcr_7)
+        sealing_policy(&self.pcr_key, &self.pcr_7, self.sealings)
     }
 }
 
@@ -111,6 +117,7 @@ mod tests {
             storage_root: Name::of_public_area(b"root"),
             pcr_key: Name::of_public_area(b"key"),
             pcr_7: Digest::of(&[b"secure boot"]),
+            sealings: 3,
             public: vec![1; 78],
             private: vec![2; 160],
         }
@@ -133,7 +140,7 @@ mod tests {
         large.private = vec![0; LARGEST_PRIVATE + 1];
         assert_eq!(Sealed::decode(&large.encode()), Err(SealedError::Damaged));
         let mut later = bytes;
-        later[7] = 2;
+        later[7] = 3;
         assert_eq!(Sealed::decode(&later), Err(SealedError::Magic));
     }
 }

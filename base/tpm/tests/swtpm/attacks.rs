@@ -9,7 +9,7 @@ use bastide_tpm::policy::{
 use bastide_tpm::{Auth, Channel, Session, StorageRoot, UnsealError};
 
 use crate::emulator::Emulator;
-use crate::machine::{Machine, RELEASE, Signer, auth, provision, secret};
+use crate::machine::{Machine, RELEASE, SEALINGS, Signer, auth, provision, record, secret};
 
 #[test]
 fn the_signed_system_opens() {
@@ -101,6 +101,56 @@ fn an_older_release_does_not() {
 }
 
 #[test]
+fn what_was_sealed_before_does_not_open_once_it_is_sealed_again() {
+    let Some(mut machine) = Machine::new() else {
+        return;
+    };
+    let tpm = machine.emulator.connect();
+    let root = StorageRoot::find(&tpm).expect("a TPM").expect("a root");
+    let session = Session::salted(&tpm, &root).expect("a session");
+    let again = SEALINGS + 1;
+    let sealed = session
+        .seal(&root, &secret(), &machine.signer.public, again)
+        .expect("sealed");
+    let copied = std::mem::replace(&mut machine.sealed, sealed);
+
+    // The power is cut here: the TPM still goes by the old one.
+    for refused in [machine.unseal(&tpm), machine.attack(&tpm)] {
+        assert!(
+            matches!(
+                refused,
+                Err(UnsealError::SealedAgain { .. } | UnsealError::Policy)
+            ),
+            "{refused:?}"
+        );
+    }
+    session
+        .write_record(&auth(Label::Owner), &record(&machine.signer, again))
+        .expect("a record");
+    drop(session);
+    assert!(machine.unseal(&tpm).is_ok());
+
+    machine.sealed = copied;
+    let refused = machine.unseal(&tpm);
+    assert!(
+        matches!(
+            refused,
+            Err(UnsealError::SealedAgain {
+                sealed: SEALINGS,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    assert!(matches!(machine.attack(&tpm), Err(UnsealError::Policy)));
+    // Nor when it claims to be the new one.
+    machine.sealed.sealings = again;
+    for refused in [machine.unseal(&tpm), machine.attack(&tpm)] {
+        assert!(matches!(refused, Err(UnsealError::Policy)), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_changed_blob_opens_nothing() {
     let Some(mut machine) = Machine::new() else {
         return;
@@ -185,7 +235,7 @@ fn a_blob_with_a_policy_of_ones_own_does_not_hold_the_secret() {
     let tpm = machine.emulator.connect();
     let other = Signer::p256();
     let pcr_7 = tpm.read_pcr(SECURE_BOOT_PCR).expect("PCR 7");
-    let theirs = sealing_policy(&other.public.name(), &pcr_7);
+    let theirs = sealing_policy(&other.public.name(), &pcr_7, SEALINGS);
     machine.sealed.public[10..42].copy_from_slice(theirs.as_bytes());
     machine.approved = other.approve(&tpm, RELEASE);
     machine.signer = other;

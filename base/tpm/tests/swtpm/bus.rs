@@ -2,13 +2,11 @@
 
 use std::rc::Rc;
 
-use bastide_tpm::policy::{
-    Digest, ENTER_INITRD, KERNEL_BUNDLE_PCR, LOG_COUNTER, Label, Phase, Record, SECURE_BOOT_PCR,
-};
+use bastide_tpm::policy::{ENTER_INITRD, KERNEL_BUNDLE_PCR, LOG_COUNTER, Label, SECURE_BOOT_PCR};
 use bastide_tpm::{Auth, Channel, NvError, Session, StorageRoot, TpmError, UnsealError};
 
 use crate::emulator::{Bus, Emulator};
-use crate::machine::{Machine, RELEASE, Signer, auth, provision, secret};
+use crate::machine::{Machine, RELEASE, Signer, auth, provision, record, secret};
 
 const UNSEAL: u32 = 0x15e;
 
@@ -134,16 +132,7 @@ fn changed_answers_within_a_session_are_found() {
     let tpm = machine.emulator.connect_through(&bus);
     let root = StorageRoot::find(&tpm).expect("a TPM").expect("a root");
     let owner = auth(Label::Owner);
-    let record = Record {
-        phase: Phase::Provisioned,
-        sealings: 1,
-        release: RELEASE,
-        volume: [1; 16],
-        binding: Digest::of(&[b"volume"]),
-        pcr_key: machine.signer.public.fingerprint(),
-        first_boot: 7,
-        epoch: [0xcd; 16],
-    };
+    let record = record(&machine.signer, 1);
     let session = Session::salted(&tpm, &root).expect("a session");
     session.write_record(&owner, &record).expect("written");
     drop(session);

@@ -19,6 +19,7 @@ fn with_session(test: impl FnOnce(&Session<'_>, &StorageRoot)) {
 fn are_defined_written_and_removed() {
     with_session(|session, _| {
         let owner = auth(Label::Owner);
+        session.undefine_nv(&RECORD, &owner).expect("removed");
         assert_eq!(session.nv_state(&RECORD).expect("state"), NvState::Absent);
         assert_eq!(session.record().expect("state"), None);
         session
@@ -84,6 +85,17 @@ fn the_version_counter_never_goes_back() {
             .raise_oldest_release(&owner, RELEASE)
             .expect("already so");
         assert_eq!(session.oldest_release().expect("read"), Some(RELEASE));
+        // Sealing again, by a release that nobody has seen healthy yet, raises nothing.
+        let newer = Release::from_number(RELEASE.number() + 1);
+        session
+            .ensure_oldest_release(&owner, newer)
+            .expect("there already");
+        assert_eq!(session.oldest_release().expect("read"), Some(RELEASE));
+        session.undefine_nv(&VERSION, &owner).expect("removed");
+        session
+            .ensure_oldest_release(&owner, newer)
+            .expect("defined");
+        assert_eq!(session.oldest_release().expect("read"), Some(newer));
     });
 }
 

@@ -4,12 +4,13 @@ use std::fs;
 
 use bastide_tpm::policy::{
     Digest, KERNEL_BUNDLE_PCR, LEAVE_INITRD, LOG_COUNTER, Label, NvDefinition, POLICY_REFERENCE,
-    Pcr, Policy, RECORD, SECURE_BOOT_PCR, VERSION, approval, approved_policy, sealing_policy,
+    Pcr, Policy, RECORD, SEALINGS_OFFSET, SECURE_BOOT_PCR, VERSION, approval, approved_policy,
+    sealing_policy,
 };
 use bastide_tpm::{Auth, Channel, Session, StorageRoot};
 
 use crate::emulator::Emulator;
-use crate::machine::{Machine, RELEASE, Signer, auth, secret};
+use crate::machine::{Machine, RELEASE, SEALINGS, Signer, auth, secret};
 
 fn machine() -> Option<Machine> {
     if !Emulator::has_judge() {
@@ -86,10 +87,15 @@ fn policies_are_those_of_tpm2_tools() {
         read("authorize.policy"),
         Policy::authorized_by(&machine.signer.public.name()).digest()
     );
-    judge("policypcr -S trial.ctx -l sha256:7 -L sealing.policy");
+    judge("policypcr -S trial.ctx -l sha256:7");
+    fs::write(place.join("sealings"), SEALINGS.to_be_bytes()).expect("a file");
+    let index = RECORD.index.handle();
+    judge(&format!(
+        "policynv -S trial.ctx -i sealings --offset {SEALINGS_OFFSET} -L sealing.policy {index:#x} eq"
+    ));
     assert_eq!(
         read("sealing.policy"),
-        sealing_policy(&machine.signer.public.name(), &pcr_7)
+        sealing_policy(&machine.signer.public.name(), &pcr_7, SEALINGS)
     );
     judge("flushcontext trial.ctx");
 }
@@ -123,6 +129,8 @@ fn tpm2_tools_open_what_we_sealed() {
     judge("policynv -S policy.ctx -i operand 0x01b05702 ule");
     judge("policyauthorize -S policy.ctx -i policy -n key.name -q word -t ticket");
     judge("policypcr -S policy.ctx -l sha256:7");
+    write("sealings", &SEALINGS.to_be_bytes());
+    judge("policynv -S policy.ctx -i sealings --offset 12 0x01b05701 eq");
     judge("unseal -c sealed.ctx -p session:policy.ctx -o opened");
     judge("flushcontext policy.ctx");
     assert_eq!(
@@ -147,6 +155,7 @@ fn systemds_signature_does_not_pass_the_version_by() {
     write("policy", bare.as_bytes());
     write("signature", &machine.signer.sign(bare.as_bytes()));
     write("word", POLICY_REFERENCE.as_bytes());
+    write("sealings", &SEALINGS.to_be_bytes());
     write("key", &sized(machine.signer.public.public_area()));
     let judge = |words: &str| machine.emulator.judge(words);
     judge("loadexternal -C o -u key -c key.ctx -n key.name");
@@ -163,6 +172,7 @@ fn systemds_signature_does_not_pass_the_version_by() {
     start();
     judge("policyauthorize -S policy.ctx -i policy -n key.name -t ticket");
     judge("policypcr -S policy.ctx -l sha256:7");
+    judge("policynv -S policy.ctx -i sealings --offset 12 0x01b05701 eq");
     let refused = machine
         .emulator
         .refused("unseal -c sealed.ctx -p session:policy.ctx -o opened");
@@ -194,7 +204,7 @@ fn indices_are_as_tpm2_tools_print_them() {
     drop(tpm);
     let attributes = "ownerread|authread|no_da";
     for (index, written, friendly) in [
-        (&RECORD, false, format!("ownerwrite|{attributes}")),
+        (&RECORD, true, format!("ownerwrite|{attributes}|written")),
         (&VERSION, true, format!("ownerwrite|{attributes}|written")),
         (
             &LOG_COUNTER,

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use bastide_tpm::policy::{
-    ApprovedPolicy, ENTER_INITRD, KERNEL_BUNDLE_PCR, Label, MachineSecret, PcrKey, Release, Sealed,
-    Secret, SignatureFile, approval, approved_policy,
+    ApprovedPolicy, Digest, ENTER_INITRD, KERNEL_BUNDLE_PCR, Label, MachineSecret, PcrKey, Phase,
+    Record, Release, Sealed, Secret, SignatureFile, approval, approved_policy,
 };
 use bastide_tpm::{Auth, Channel, Session, StorageRoot, Tpm, UnsealError, Unsealing};
 
@@ -176,17 +176,37 @@ impl Machine {
     }
 }
 
-/// Counter, seal, ownership.
+/// Which sealing the provisioned machine is at.
+pub const SEALINGS: u32 = 1;
+
+/// The record of the provisioned machine.
+pub fn record(signer: &Signer, sealings: u32) -> Record {
+    Record {
+        phase: Phase::Provisioned,
+        sealings,
+        release: RELEASE,
+        volume: [1; 16],
+        binding: Digest::of(&[b"volume"]),
+        pcr_key: signer.public.fingerprint(),
+        first_boot: 7,
+        epoch: [0xcd; 16],
+    }
+}
+
+/// Counter, seal, ownership, record.
 pub fn provision(tpm: &Tpm, root: &StorageRoot, signer: &Signer) -> Sealed {
     let session = Session::salted(tpm, root).expect("a session");
     session.check_unowned().expect("nobody's");
     let sealed = session
-        .seal(root, &secret(), &signer.public)
+        .seal(root, &secret(), &signer.public, SEALINGS)
         .expect("sealed");
     let (owner, lockout) = (auth(Label::Owner), auth(Label::Lockout));
     session.take_ownership(&owner, &lockout).expect("ours");
     session
         .raise_oldest_release(&owner, RELEASE)
         .expect("a counter");
+    session
+        .write_record(&owner, &record(signer, SEALINGS))
+        .expect("a record");
     sealed
 }

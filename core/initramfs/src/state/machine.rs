@@ -118,8 +118,10 @@ impl Machine {
     ///
     /// # Errors
     /// The TPM gives no good answer.
-    pub fn forget(&self) -> Result<()> {
-        self.remove(&[RECORD, VERSION, LOG_COUNTER], &Auth::empty())
+    pub fn forget(&mut self) -> Result<()> {
+        self.remove(&[RECORD, VERSION, LOG_COUNTER], &Auth::empty())?;
+        self.record = None;
+        Ok(())
     }
 
     /// Makes `release` the oldest that may open the state.
@@ -132,12 +134,19 @@ impl Machine {
             .raise_oldest_release(&Auth::empty(), release)?)
     }
 
-    /// Seals the machine secret, for the owner's releases and Secure Boot as it is.
+    /// Seals the machine secret, for the owner's releases and Secure Boot as it is. It
+    /// opens once it is on record, and what was sealed before opens no more then.
     ///
     /// # Errors
     /// The TPM gives no good answer.
     pub fn seal(&self, secret: &MachineSecret) -> Result<Sealed> {
-        Ok(self.session()?.seal(self.root()?, secret, &self.pcr_key)?)
+        let before = self.record.map_or(0, |record| record.sealings);
+        let sealings = before
+            .checked_add(1)
+            .context("the machine was sealed too often")?;
+        Ok(self
+            .session()?
+            .seal(self.root()?, secret, &self.pcr_key, sealings)?)
     }
 
     /// Unseals the machine secret.
@@ -182,25 +191,37 @@ impl Machine {
     ///
     /// # Errors
     /// The TPM gives no good answer.
-    pub fn record_begun(&mut self, unlocked: &Unlocked, release: Release) -> Result<()> {
+    pub fn record_begun(
+        &mut self,
+        unlocked: &Unlocked,
+        sealed: &Sealed,
+        release: Release,
+    ) -> Result<()> {
         let counting = Counting {
             first_boot: 0,
             epoch: [0; 16],
         };
         let owner = Auth::empty();
-        self.write_record(&owner, Phase::Provisioning, unlocked, release, &counting)
+        self.write_record(
+            &owner,
+            Phase::Provisioning,
+            unlocked,
+            sealed,
+            release,
+            &counting,
+        )
     }
 
-    /// Makes a TPM that knows nothing of the state ready to be sealed to.
+    /// Makes a TPM that knows nothing of the state ready to be sealed to. The version index
+    /// of one that is ours stays: this release has yet to be seen healthy.
     ///
     /// # Errors
     /// It belongs to somebody else, or gives no good answer.
-    pub fn take_over(&self, secret: &MachineSecret, release: Release) -> Result<()> {
+    pub fn take_over(&mut self, secret: &MachineSecret, release: Release) -> Result<()> {
         let session = self.session()?;
         if session.properties()?.owner_set {
-            // Ours, or the next command fails and says so.
-            session.raise_oldest_release(&owner(secret), release)?;
-            return Ok(());
+            // Ours, or taking ownership, which comes next, fails and says so.
+            return Ok(session.ensure_oldest_release(&owner(secret), release)?);
         }
         drop(session);
         self.forget()?;
@@ -269,11 +290,19 @@ impl Machine {
     pub fn record_finished(
         &mut self,
         unlocked: &Unlocked,
+        sealed: &Sealed,
         release: Release,
         counting: &Counting,
     ) -> Result<()> {
         let owner = owner(&unlocked.secret);
-        self.write_record(&owner, Phase::Provisioned, unlocked, release, counting)
+        self.write_record(
+            &owner,
+            Phase::Provisioned,
+            unlocked,
+            sealed,
+            release,
+            counting,
+        )
     }
 
     /// What the log's counter stands at. Boots raise it, and the log itself.
@@ -324,13 +353,13 @@ impl Machine {
         owner: &Auth,
         phase: Phase,
         unlocked: &Unlocked,
+        sealed: &Sealed,
         release: Release,
         counting: &Counting,
     ) -> Result<()> {
-        let sealings = self.record.map_or(0, |record| record.sealings);
         let record = Record {
             phase,
-            sealings: sealings.saturating_add(1),
+            sealings: sealed.sealings,
             release,
             volume: *unlocked.volume.as_bytes(),
             binding: unlocked.identity(),

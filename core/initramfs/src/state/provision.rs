@@ -47,7 +47,7 @@ pub fn begin(machine: &mut Machine, place: &mut Place, release: Release) -> Resu
     machine.define_version(release)?;
     let sealed = machine.seal(&unlocked.secret)?;
     place.keep_sealed(&unlocked, &sealed)?;
-    machine.record_begun(&unlocked, release)?;
+    machine.record_begun(&unlocked, &sealed, release)?;
     Ok(unlocked)
 }
 
@@ -78,11 +78,13 @@ pub fn finish(
     present(&recovery, command_line.recovery_key, place.disk())?;
     let counting = machine.own(&unlocked.secret)?;
     let release = Release::from_number(command_line.release);
-    machine.record_finished(unlocked, release, &counting)?;
+    machine.record_finished(unlocked, &place.sealed()?, release, &counting)?;
     place.remove_mark()
 }
 
 /// Seals an open state to this machine: one whose firmware, keys or TPM have changed.
+/// What was sealed before opens no more once the record is written; a power cut between
+/// disk and record leaves the recovery key, which was just typed.
 ///
 /// # Errors
 /// The disk or the TPM fails; the recovery key opens the state as before.
@@ -94,10 +96,10 @@ pub fn seal_again(
 ) -> Result<()> {
     machine.may_seal(release)?;
     machine.take_over(&unlocked.secret, release)?;
+    let counting = machine.own(&unlocked.secret)?;
     let sealed = machine.seal(&unlocked.secret)?;
     place.keep_sealed(unlocked, &sealed)?;
-    let counting = machine.own(&unlocked.secret)?;
-    machine.record_finished(unlocked, release, &counting)?;
+    machine.record_finished(unlocked, &sealed, release, &counting)?;
     place.remove_mark()?;
     // Believe the effect, not the return values: what was sealed must open again.
     let secret = machine.unseal(&place.sealed()?)?;

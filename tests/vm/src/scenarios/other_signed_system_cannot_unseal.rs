@@ -32,7 +32,7 @@ while read -r text; do
     if [[ $(head -c 7 blob | tr -d '\0') == bastide ]]; then cp blob sealed; fi
 done < strings
 [[ -e sealed ]] || { result no-sealed-secret; exit 0; }
-tail -c +109 sealed > parts
+tail -c +113 sealed > parts
 size=$((16#$(xxd -p -l 2 parts)))
 head -c $((size + 2)) parts > public
 tail -c +$((size + 3)) parts > private
@@ -80,8 +80,12 @@ authorised() { # what
             result signature-valid
             session
             policy tpm2_policypcr -l sha256:11
+            printf '%016x' "$(jq -r '.version // 0' <<< "$entry")" | xxd -r -p > release
+            if [[ $word ]]; then policy tpm2_policynv -i release 0x01b05702 ule; fi
             policy tpm2_policyauthorize -i policy.bin -n key.name ${word:+-q word} -t ticket
             policy tpm2_policypcr -l sha256:7
+            tail -c +13 record | head -c 4 > sealings
+            policy tpm2_policynv -i sealings --offset 12 0x01b05701 eq
             unseal "$1" -p session:session.ctx
         done
     done < approved
