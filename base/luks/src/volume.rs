@@ -32,6 +32,8 @@ pub struct NewVolume<'volume> {
     pub passphrase: &'volume Passphrase,
     /// How much work that passphrase needs.
     pub effort: Effort,
+    /// Tokens that the first header on the disk has already.
+    pub tokens: &'volume [Token],
 }
 
 /// What was found on a device.
@@ -87,7 +89,10 @@ impl Volume {
             label: volume.label,
             cipher: volume.cipher,
         };
-        let header = Header::new(&new, &key, &mut fill).map_err(header_error)?;
+        let mut header = Header::new(&new, &key, &mut fill).map_err(header_error)?;
+        for token in volume.tokens {
+            header.set_token(token.clone()).map_err(header_error)?;
+        }
         erase(&device, &header)?;
         let mut made = Self { device, header };
         made.add_keyslot(Some(0), &key, volume.passphrase, volume.effort)?;
@@ -349,4 +354,33 @@ fn erase(device: &Device, header: &Header) -> Result<(), LuksError> {
         offset += CHUNK as u64;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(tokens: &[Token]) -> (tempfile::NamedTempFile, Volume) {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(64 << 20).unwrap();
+        let new = NewVolume {
+            label: "state",
+            cipher: Cipher::AesXtsHmacSha256,
+            passphrase: &Passphrase::new(b"a passphrase of many random bits").unwrap(),
+            effort: Effort::HighEntropy,
+            tokens,
+        };
+        let (volume, _) = Volume::format(image.path(), &new).unwrap();
+        (image, volume)
+    }
+
+    #[test]
+    fn the_first_header_on_the_disk_has_the_tokens() {
+        let token = Token::new("begun", &[], Default::default()).unwrap();
+        let (image, made) = format(&[token]);
+        for volume in [made, Volume::open(image.path()).unwrap().volume] {
+            assert_eq!(volume.header().sequence(), 1, "one header was written");
+            assert!(volume.header().token("begun").is_some());
+        }
+    }
 }

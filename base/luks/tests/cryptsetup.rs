@@ -81,6 +81,7 @@ impl Bench {
             cipher,
             passphrase: &passphrase(FIRST),
             effort: Effort::HighEntropy,
+            tokens: &[],
         };
         Volume::format(&self.image, &new).unwrap()
     }

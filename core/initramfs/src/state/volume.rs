@@ -151,10 +151,11 @@ impl Place {
                 cipher: CIPHER,
                 passphrase: &passphrase,
                 effort: Effort::HighEntropy,
+                // No header without the mark is ever on the disk before the state is made.
+                tokens: &[Token::new(BEGUN_TOKEN, &[], Map::new())?],
             },
         )?;
         let volume = self.volume.insert(volume);
-        volume.set_token(Token::new(BEGUN_TOKEN, &[], Map::new())?)?;
         volume.initialise(CIPHER)?;
         let active = volume.activate(DEVICE, &key, CIPHER, Journal::Off)?;
         active.wipe(0, &mut progress)?;
