@@ -43,6 +43,8 @@ pub struct Opened {
     pub volume: Volume,
     /// Whether a copy of the header was damaged or old, and was written again.
     pub repaired: bool,
+    /// Why a copy that should have been written again was not. The other one counts.
+    pub unrepaired: Option<LuksError>,
 }
 
 /// Whether a passphrase opens a volume.
@@ -99,33 +101,35 @@ impl Volume {
         Ok((made, key))
     }
 
-    /// Reads both copies of the header and writes again the one that is damaged or
-    /// old.
+    /// Reads both copies of the header and writes again the one that is damaged, old or
+    /// cannot be read.
     ///
     /// # Errors
-    /// Neither copy is valid, or the device cannot be read or repaired.
+    /// The device cannot be opened, or neither copy is valid.
     pub fn open(path: &Path) -> Result<Opened, LuksError> {
-        let device = Device::open(path)?;
-        let primary = read_copy(&device, Place::Primary, 0)?;
+        Self::on(Device::open(path)?)
+    }
+
+    fn on(device: Device) -> Result<Opened, LuksError> {
+        let primary = read_copy(&device, Place::Primary, 0);
         let secondary = match &primary {
-            Ok(header) => read_copy(&device, Place::Secondary, u64::from(header.size()))?,
+            Ok(header) => read_copy(&device, Place::Secondary, u64::from(header.size())),
             // Nothing says how large it is: look at all places where it may be.
-            Err(_) => find_secondary(&device)?,
+            Err(_) => find_secondary(&device),
         };
         let chosen = choose(primary, secondary, &mut fill).map_err(|source| LuksError::Header {
-            path: path.to_owned(),
+            path: device.path().to_owned(),
             source,
         })?;
         let volume = Self {
             device,
             header: chosen.header,
         };
-        if let Some(place) = chosen.repair {
-            volume.write_copy(place)?;
-        }
+        let repair = chosen.repair.map(|place| volume.write_copy(place));
         Ok(Opened {
             volume,
-            repaired: chosen.repair.is_some(),
+            repaired: matches!(repair, Some(Ok(()))),
+            unrepaired: repair.and_then(Result::err),
         })
     }
 
@@ -305,36 +309,27 @@ impl Volume {
     }
 }
 
-/// A copy at an offset; a flaw in it is an answer, not an error.
-fn read_copy(
-    device: &Device,
-    place: Place,
-    offset: u64,
-) -> Result<Result<Header, HeaderError>, LuksError> {
-    let [least, ..] = HEADER_SIZES;
-    if offset + u64::from(least) > device.size() {
-        return Ok(Err(HeaderError::Short));
-    }
-    let start = device.read(offset, least as usize)?;
-    let size = match Header::told_size(start.bytes(), place) {
-        Ok(size) => size,
-        Err(error) => return Ok(Err(error)),
+/// A copy at an offset. A disk that does not give it out is a flaw of that copy only: the
+/// other is there for this.
+fn read_copy(device: &Device, place: Place, offset: u64) -> Result<Header, HeaderError> {
+    let read = |length: u32| {
+        if offset + u64::from(length) > device.size() {
+            return Err(HeaderError::Short);
+        }
+        device
+            .read(offset, length as usize)
+            .map_err(|error| HeaderError::Unreadable(std::io::Error::other(error)))
     };
-    if offset + u64::from(size) > device.size() {
-        return Ok(Err(HeaderError::Short));
-    }
-    let copy = device.read(offset, size as usize)?;
-    Ok(Header::parse(copy.bytes(), place))
+    let [least, ..] = HEADER_SIZES;
+    let size = Header::told_size(read(least)?.bytes(), place)?;
+    Header::parse(read(size)?.bytes(), place)
 }
 
-fn find_secondary(device: &Device) -> Result<Result<Header, HeaderError>, LuksError> {
-    for size in HEADER_SIZES {
-        let found = read_copy(device, Place::Secondary, u64::from(size))?;
-        if found.is_ok() {
-            return Ok(found);
-        }
-    }
-    Ok(Err(HeaderError::Magic(Place::Secondary)))
+fn find_secondary(device: &Device) -> Result<Header, HeaderError> {
+    HEADER_SIZES
+        .iter()
+        .find_map(|size| read_copy(device, Place::Secondary, u64::from(*size)).ok())
+        .ok_or(HeaderError::Magic(Place::Secondary))
 }
 
 /// Zeros over all places where a header may be, random bytes over the key slots' area.
@@ -372,6 +367,47 @@ mod tests {
         };
         let (volume, _) = Volume::format(image.path(), &new).unwrap();
         (image, volume)
+    }
+
+    /// A device of which nothing from `end` on can be read any more.
+    fn cut(image: &tempfile::NamedTempFile, end: u64) -> Device {
+        let device = Device::open(image.path()).unwrap();
+        image.as_file().set_len(end).unwrap();
+        device
+    }
+
+    #[test]
+    fn one_copy_that_cannot_be_read_is_survived_and_written_again() {
+        let (image, made) = format(&[]);
+        let opened = Volume::on(cut(&image, 0x4000)).unwrap();
+        assert!(opened.repaired && opened.unrepaired.is_none());
+        assert_eq!(opened.volume.uuid(), made.uuid());
+        let (none, _) = format(&[]);
+        assert!(matches!(
+            Volume::on(cut(&none, 0)),
+            Err(LuksError::Header {
+                source: HeaderError::Unreadable(_),
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn one_that_cannot_be_written_either_is_told_of() {
+        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+        use std::os::fd::AsRawFd;
+
+        let (image, made) = format(&[]);
+        let memory = memfd_create("volume", MemfdFlags::ALLOW_SEALING).unwrap();
+        let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+        std::fs::copy(image.path(), &path).unwrap();
+        let device = Device::open(Path::new(&path)).unwrap();
+        rustix::fs::ftruncate(&memory, 0x4000).unwrap();
+        fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::GROW).unwrap();
+        let opened = Volume::on(device).unwrap();
+        assert!(!opened.repaired);
+        assert!(matches!(opened.unrepaired, Some(LuksError::Write { .. })));
+        assert_eq!(opened.volume.uuid(), made.uuid());
     }
 
     #[test]

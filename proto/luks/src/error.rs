@@ -10,6 +10,9 @@ pub enum HeaderError {
     /// Fewer bytes than the header says it has.
     #[error("LUKS2 header is cut off")]
     Short,
+    /// The disk does not give it out.
+    #[error("LUKS2 header cannot be read")]
+    Unreadable(#[source] io::Error),
     /// It does not begin as that copy of a header does.
     #[error("no LUKS2 header in the {0} place")]
     Magic(Place),

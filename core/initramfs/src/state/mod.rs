@@ -76,8 +76,10 @@ fn open_between(
     timeline: &mut Timeline,
 ) -> Result<StateReport, Refusal> {
     let damaged = |error: anyhow::Error| Advice::Damaged.refusal(&format!("{error:#}"));
-    let mut place = Place::find(wanted.partitions)
+    let partition = volume::partition(wanted.partitions)
         .map_err(|error| Advice::NoPartition.refusal(&format!("{error:#}")))?;
+    // Reinstalling would lose what a disk that cannot be read now may still hold.
+    let mut place = Place::look(partition).map_err(damaged)?;
     let (mut unlocked, opened_by) = unlock(wanted, machine, &mut place)?;
     timeline.done("state-unlocked");
     place.mount(&mut unlocked, wanted.target).map_err(damaged)?;

@@ -18,7 +18,7 @@ use super::{
     decide::Found,
     keys::{self, random},
 };
-use crate::files::read_bounded;
+use crate::{console::say, files::read_bounded};
 
 /// `SD_GPT_VAR`, "Linux variable data" (Discoverable Partitions Specification).
 const KIND: Uuid = uuid!("4d21b016-b534-45c2-a9fb-5c16e091fd2d");
@@ -76,23 +76,14 @@ impl Unlocked {
 }
 
 impl Place {
-    /// Looks for the state partition on the disk of the Core, and at what it holds.
+    /// Looks at what the state partition holds.
     ///
     /// # Errors
-    /// There is none, or more than one, or it cannot be read.
-    pub fn find(partitions: &[Partition]) -> Result<Self> {
-        let mut candidates = partitions.iter().filter(|partition| partition.kind == KIND);
-        let partition = candidates
-            .next()
-            .context("the disk has no partition for the state")?
-            .clone();
-        ensure!(
-            candidates.next().is_none(),
-            "the disk has more than one partition for the state"
-        );
-        let (volume, found, why) = look(&partition)?;
+    /// It cannot be read.
+    pub fn look(partition: &Partition) -> Result<Self> {
+        let (volume, found, why) = look(partition)?;
         Ok(Self {
-            partition,
+            partition: partition.clone(),
             volume,
             found,
             why,
@@ -325,6 +316,22 @@ impl Place {
     }
 }
 
+/// The state partition among those of the Core's disk.
+///
+/// # Errors
+/// There is none, or more than one.
+pub fn partition(partitions: &[Partition]) -> Result<&Partition> {
+    let mut candidates = partitions.iter().filter(|partition| partition.kind == KIND);
+    let partition = candidates
+        .next()
+        .context("the disk has no partition for the state")?;
+    ensure!(
+        candidates.next().is_none(),
+        "the disk has more than one partition for the state"
+    );
+    Ok(partition)
+}
+
 /// What a partition holds: only a header that can be read is a volume, and only where no
 /// header begins is nothing.
 fn look(partition: &Partition) -> Result<(Option<Volume>, Found, String)> {
@@ -332,8 +339,15 @@ fn look(partition: &Partition) -> Result<(Option<Volume>, Found, String)> {
     match Volume::open(&partition.path()) {
         Ok(opened) => {
             if opened.repaired {
-                crate::console::say(&format!(
+                say(&format!(
                     "state: a damaged copy of the header on {device} was written again"
+                ));
+            }
+            if let Some(error) = opened.unrepaired {
+                let error = anyhow::Error::new(error);
+                say(&format!(
+                    "state: a copy of the header on {device} is damaged and cannot be written; \
+                     replace the disk ({error:#})"
                 ));
             }
             let begun = opened.volume.header().token(BEGUN_TOKEN).is_some();
