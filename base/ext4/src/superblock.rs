@@ -10,6 +10,7 @@ pub const SUPERBLOCK_OFFSET: u64 = 1024;
 /// Bytes of a superblock.
 pub const SUPERBLOCK_SIZE: usize = 1024;
 
+const BLOCKS: usize = 0x04;
 const MAGIC: usize = 0x38;
 const LOG_BLOCK_SIZE: usize = 0x18;
 const INCOMPATIBLE: usize = 0x60;
@@ -18,9 +19,11 @@ const RESERVED_GROUP: usize = 0x52;
 const UUID: std::ops::Range<usize> = 0x68..0x78;
 const LABEL: std::ops::Range<usize> = 0x78..0x88;
 const HASH_SEED: std::ops::Range<usize> = 0xec..0xfc;
+const BLOCKS_HIGH: usize = 0x150;
 const CHECKSUM_TYPE: usize = 0x175;
 const CHECKSUM: usize = 0x3fc;
 
+const LARGE: u32 = 0x80;
 const METADATA_CHECKSUMS: u32 = 0x400;
 const CHECKSUM_SEED: u32 = 0x2000;
 const CRC32C: u8 = 1;
@@ -79,6 +82,18 @@ pub fn patch(
     let sum = checksum(superblock);
     superblock[CHECKSUM..].copy_from_slice(&sum.to_le_bytes());
     Ok(())
+}
+
+/// How many blocks the file system has; `None` where this is no superblock of ext4.
+pub fn block_count(superblock: &[u8; SUPERBLOCK_SIZE]) -> Option<u64> {
+    if superblock[MAGIC..MAGIC + 2] != [0x53, 0xef] {
+        return None;
+    }
+    let high = match word(superblock, INCOMPATIBLE) & LARGE {
+        0 => 0,
+        _ => word(superblock, BLOCKS_HIGH),
+    };
+    Some(u64::from(high) << 32 | u64::from(word(superblock, BLOCKS)))
 }
 
 fn check(superblock: &[u8; SUPERBLOCK_SIZE]) -> Result<(), SuperblockError> {

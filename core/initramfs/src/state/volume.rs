@@ -282,7 +282,13 @@ impl Place {
                 .activate(DEVICE, &unlocked.key, CIPHER, Journal::On)?,
         };
         bastide_mount::mount_state(&active.path(), target)?;
-        bastide_ext4::grow(target, &active.path())?;
+        // One that does not grow holds what it held.
+        if let Err(error) = bastide_ext4::grow(target, &active.path()) {
+            let error = anyhow::Error::new(error);
+            say(&format!(
+                "state: it stays smaller than its disk ({error:#})"
+            ));
+        }
         unlocked.active = Some(active);
         Ok(())
     }
