@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, ensure};
 use bastide_boot::RecoveryKey as Mode;
 use bastide_tpm_policy::RecoveryKey;
 
@@ -11,6 +11,9 @@ use crate::console::say;
 
 /// How long a machine that asks for no confirmation shows the key.
 const SHOWN_FOR: Duration = Duration::from_secs(10);
+
+const NOBODY: &str =
+    "there is no console to show the recovery key on, and no escrow medium to keep it on";
 
 /// Hands the recovery key to the escrow medium, if there is one, or shows it and makes
 /// sure that it was written down, as the product says.
@@ -22,9 +25,11 @@ pub fn present(key: &RecoveryKey, mode: Mode, own_disk: &str) -> Result<()> {
         say(&format!("state: recovery key kept on {place}"));
         return Ok(());
     }
-    let text = key.text();
-    let mut consoles = Consoles::open();
-    consoles.show(&screen(text));
+    show(key, mode, &mut Consoles::open())
+}
+
+fn show(key: &RecoveryKey, mode: Mode, consoles: &mut Consoles) -> Result<()> {
+    ensure!(consoles.show(&screen(key.text())) > 0, NOBODY);
     match mode {
         Mode::Shown => {
             let seconds = SHOWN_FOR.as_secs();
@@ -34,13 +39,9 @@ pub fn present(key: &RecoveryKey, mode: Mode, own_disk: &str) -> Result<()> {
             );
         }
         Mode::Confirmed => loop {
-            let Some(answer) = consoles.ask("Type its last four letters once you have it: ", None)
-            else {
-                bail!(
-                    "there is no console to show the recovery key on, and no escrow medium to \
-                         keep it on"
-                );
-            };
+            let answer = consoles
+                .ask("Type its last four letters once you have it: ", None)
+                .context(NOBODY)?;
             if answer.eq_ignore_ascii_case(key.last_group()) {
                 break;
             }
@@ -65,6 +66,14 @@ fn screen(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_nobody_saw_is_not_given_out() {
+        let key = RecoveryKey::from_random(&zeroize::Zeroizing::new([7; 20]));
+        for mode in [Mode::Shown, Mode::Confirmed] {
+            assert!(show(&key, mode, &mut Consoles::none()).is_err());
+        }
+    }
 
     #[test]
     fn the_screen_has_25_lines_and_80_columns() {

@@ -68,7 +68,7 @@ pub fn by_person(
             );
         }
         let question = format!("Recovery key (try {} of {TRIES}): ", tries + 1);
-        let Some(answer) = consoles.ask(&question, Some(PATIENCE)) else {
+        let Some(answer) = consoles.ask_for_secret(&question, Some(PATIENCE)) else {
             return Err(Advice::Locked.refusal("no recovery key was given"));
         };
         if erase == Erase::Offered && *answer == ERASE {
@@ -103,7 +103,9 @@ pub fn by_person(
                 }
                 return Ok(Chosen::Opened(unlocked));
             }
-            Err(error) => consoles.show(&format!("{error:#}\n")),
+            Err(error) => {
+                consoles.show(&format!("{error:#}\n"));
+            }
         }
     }
     Err(Advice::Locked.refusal("no right recovery key in as many tries as there are"))
