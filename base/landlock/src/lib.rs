@@ -82,18 +82,27 @@ pub enum LandlockError {
     NotEnforced,
 }
 
+/// What is left alone, because it is granted otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unrestricted {
+    /// TCP.
+    pub network: bool,
+    /// Signals to processes that are not confined by these very rules.
+    pub signals: bool,
+}
+
 /// Rules ready to be enforced.
 #[derive(Debug)]
 #[must_use]
 pub struct Restriction(RulesetCreated);
 
 impl Restriction {
-    /// Gathers the rules; `network`: TCP is not restricted.
+    /// Gathers the rules.
     ///
     /// # Errors
     /// When the kernel knows too little, or a path does not exist.
-    pub fn new(rules: &[Rule], network: bool) -> Result<Self, LandlockError> {
-        let mut created = ruleset(network).map_err(LandlockError::Kernel)?;
+    pub fn new(rules: &[Rule], unrestricted: Unrestricted) -> Result<Self, LandlockError> {
+        let mut created = ruleset(unrestricted).map_err(LandlockError::Kernel)?;
         for rule in rules {
             let path = PathFd::new(&rule.path).map_err(|source| LandlockError::Path {
                 path: rule.path.clone(),
@@ -124,20 +133,22 @@ impl Restriction {
     }
 }
 
-fn ruleset(network: bool) -> Result<RulesetCreated, landlock::RulesetError> {
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(REQUIRED))?
-        .scope(Scope::from_all(REQUIRED))?;
-    if !network {
-        ruleset = ruleset.handle_access(AccessNet::from_all(REQUIRED))?;
-    }
-    ruleset = ruleset
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?;
-    if !network {
-        ruleset = ruleset.handle_access(AccessNet::from_all(NEWEST))?;
+fn ruleset(unrestricted: Unrestricted) -> Result<RulesetCreated, landlock::RulesetError> {
+    let mut ruleset = Ruleset::default();
+    // What is required fails without it; what is newer is taken where it is there.
+    for (level, version) in [
+        (CompatLevel::HardRequirement, REQUIRED),
+        (CompatLevel::BestEffort, NEWEST),
+    ] {
+        let mut scopes = Scope::from_all(version);
+        scopes.set(Scope::Signal, !unrestricted.signals);
+        ruleset = ruleset
+            .set_compatibility(level)
+            .handle_access(AccessFs::from_all(version))?
+            .scope(scopes)?;
+        if !unrestricted.network {
+            ruleset = ruleset.handle_access(AccessNet::from_all(version))?;
+        }
     }
     ruleset.create()
 }
@@ -174,7 +185,7 @@ fn rights(access: Access, directory: bool) -> BitFlags<AccessFs> {
 /// Whether the kernel has Landlock as it is required here.
 #[must_use]
 pub fn is_supported() -> bool {
-    ruleset(false).is_ok()
+    ruleset(Unrestricted::default()).is_ok()
 }
 
 /// The loader that dynamically linked programs of x86-64 name.
@@ -214,7 +225,7 @@ mod tests {
             path: PathBuf::from("/usr"),
             access: Access::Read,
         }];
-        let made = Restriction::new(&rules, false);
+        let made = Restriction::new(&rules, Unrestricted::default());
         assert_eq!(made.is_ok(), is_supported());
         if let Err(error) = made {
             assert!(matches!(error, LandlockError::Kernel(_)), "{error}");

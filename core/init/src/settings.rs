@@ -36,6 +36,8 @@ pub struct Settings {
     pub landlock: bool,
     /// Whether Landlock leaves TCP alone, because the network is shared.
     pub network: bool,
+    /// Whether Landlock leaves signals alone, because others' processes are in sight.
+    pub signals: bool,
     /// Limits of setrlimit(2).
     pub resources: Vec<(Limited, u64)>,
     /// User and group.
@@ -109,6 +111,7 @@ impl Settings {
             items: view::items(service, places),
             landlock,
             network: service.shares(Shared::Network),
+            signals: service.shares(Shared::Pid),
             resources: resources.collect(),
             uid: service.user.uid(),
             capabilities: service
@@ -177,7 +180,7 @@ mod tests {
         assert_eq!(settings.uid, 501);
         assert_eq!(settings.tty, None);
         assert!(settings.families.is_empty() && settings.sockets.is_empty());
-        assert!(!settings.network && settings.landlock);
+        assert!(!settings.network && !settings.signals && settings.landlock);
         assert_eq!(
             settings.environment_of(1),
             ["NOTIFY_SOCKET=/run/bastide/notify/x"]

@@ -24,7 +24,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use bastide_landlock::Restriction;
+use bastide_landlock::{Restriction, Unrestricted};
 use bastide_sandbox::{Root, unshare};
 use bastide_seccomp::{Filters, Policy};
 use bastide_sys::keys::join_new_session_keyring;
@@ -107,7 +107,11 @@ fn restriction(settings: &Settings) -> Result<Option<Restriction>> {
         return Ok(None);
     }
     let rules = view::rules(&settings.items, &settings.program, Path::exists);
-    Ok(Some(Restriction::new(&rules, settings.network)?))
+    let unrestricted = Unrestricted {
+        network: settings.network,
+        signals: settings.signals,
+    };
+    Ok(Some(Restriction::new(&rules, unrestricted)?))
 }
 
 /// The program as execve(2) takes it, made while there still is memory to be had for

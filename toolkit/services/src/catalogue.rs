@@ -167,7 +167,11 @@ mod tests {
         assert_eq!(serial.len(), 1);
         assert!(serial[0].1.contains("gateway") && serial[0].1.contains("demo"));
         let products = all.iter().flat_map(|(_, products)| products);
-        assert!(products.clone().all(|name| name != "trial" && name != "later"));
+        assert!(
+            products
+                .clone()
+                .all(|name| name != "trial" && name != "later")
+        );
     }
 
     #[test]

@@ -261,10 +261,6 @@ impl Machine {
     ///
     /// # Errors
     /// It has no state of this machine on record.
-    #[expect(
-        dead_code,
-        reason = "for the keys of the log, which do not tell TPMs apart yet"
-    )]
     pub fn first_boot(&self) -> Result<u64> {
         let record = self.finished().context(NOT_ON_RECORD)?;
         Ok(record.first_boot)
@@ -274,10 +270,6 @@ impl Machine {
     ///
     /// # Errors
     /// It has no state of this machine on record.
-    #[expect(
-        dead_code,
-        reason = "for the keys of the log, which do not tell TPMs apart yet"
-    )]
     pub fn log_epoch(&self) -> Result<[u8; 16]> {
         let record = self.finished().context(NOT_ON_RECORD)?;
         Ok(record.epoch)

@@ -243,7 +243,8 @@ fn hand_over(
 /// the newest release that was seen healthy.
 fn count(wanted: &Wanted<'_>, machine: &Machine, unlocked: &Unlocked) -> Result<()> {
     let boot = machine.boots()? + 1;
-    let keys = LogKeys::new(&unlocked.secret, [0; 16], boot, 1);
+    let (epoch, first) = (machine.log_epoch()?, machine.first_boot()?);
+    let keys = LogKeys::new(&unlocked.secret, epoch, boot, first);
     if let Err(error) = keys.certify(wanted.target) {
         // The boot counts all the same; verifying says that its certificate is missing.
         say(&format!(
