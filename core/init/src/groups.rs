@@ -100,6 +100,22 @@ pub fn usage(service: &str) -> Option<Usage> {
     })
 }
 
+/// How many processes of a service the kernel has killed so far to get memory.
+#[must_use]
+pub fn memory_kills(service: &str) -> u64 {
+    let events = fs::read_to_string(folder(service).join("memory.events"));
+    events.map_or(0, |events| memory_kills_in(&events))
+}
+
+/// `oom_kill` of memory.events.
+fn memory_kills_in(text: &str) -> u64 {
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix("oom_kill "));
+    value
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
+}
+
 /// `file` of memory.stat, less what of it lies in a tmpfs and cannot be dropped, in bytes.
 fn page_cache(text: &str) -> Option<u64> {
     let number = |key: &str| {
@@ -135,6 +151,13 @@ mod tests {
         assert_eq!(page_cache(text), Some(32768));
         assert_eq!(page_cache("file 1\nshmem 2\n"), None);
         assert_eq!(page_cache("anon 1\n"), None);
+    }
+
+    #[test]
+    fn processes_killed_for_memory_are_counted() {
+        let text = "low 0\nhigh 0\nmax 12\noom 3\noom_kill 4\noom_group_kill 1\n";
+        assert_eq!(memory_kills_in(text), 4);
+        assert_eq!(memory_kills_in("oom 3\n"), 0);
     }
 
     #[test]

@@ -54,6 +54,8 @@ struct Machine {
     outputs: BTreeMap<UnitId, Vec<Output>>,
     launcher: Launcher,
     intake: Intake,
+    /// What [`groups::memory_kills`] said when a service ended last.
+    memory_kills: BTreeMap<UnitId, u64>,
 }
 
 /// What a descriptor is of.
@@ -92,6 +94,7 @@ pub fn run(landlock: bool) -> Result<Infallible> {
         bus: Bus::bind(Path::new(SOCKET))?,
         buttons: PowerButton::all(),
         outputs: BTreeMap::new(),
+        memory_kills: BTreeMap::new(),
         launcher,
         intake: Intake::find(supervisor.definitions()),
         supervisor,
@@ -262,6 +265,7 @@ impl Machine {
                 Ok(Some((pid, status))) => {
                     let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
                     if let Some(exit) = exit_of(status) {
+                        let exit = self.look_closer(pid, exit);
                         let actions = self.supervisor.exited(pid, &exit, clock::now());
                         self.carry_out(actions);
                     }
@@ -270,6 +274,19 @@ impl Machine {
                 Ok(None) | Err(_) => return,
             }
         }
+    }
+
+    /// Tells whether a process was killed because there was no memory for its service.
+    fn look_closer(&mut self, pid: u32, exit: Exit) -> Exit {
+        let Some(id) = self.supervisor.id_of(pid) else {
+            return exit;
+        };
+        let kills = groups::memory_kills(self.supervisor.name(id));
+        let before = self.memory_kills.insert(id, kills).unwrap_or(0);
+        if kills > before && exit == Exit::Signal(Signal::SIGKILL as i32) {
+            return Exit::OutOfMemory;
+        }
+        exit
     }
 
     fn read_notifications(&mut self, id: UnitId) -> Result<()> {

@@ -82,6 +82,8 @@ pub enum Exit {
     Status(i32),
     /// By this signal.
     Signal(i32),
+    /// By the kernel, which had no memory left for it.
+    OutOfMemory,
     /// It never began.
     NotStarted(String),
 }
@@ -99,6 +101,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Status(status) => write!(formatter, "exit status {status}"),
             Self::Signal(signal) => write!(formatter, "signal {signal}"),
+            Self::OutOfMemory => formatter.write_str("signal 9 (out of memory)"),
             Self::NotStarted(why) => write!(formatter, "could not be started: {why}"),
         }
     }

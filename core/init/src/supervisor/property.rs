@@ -246,9 +246,10 @@ impl World {
 
     fn end(&mut self, pid: u32) -> Vec<Action> {
         self.alive.remove(&pid);
-        let exit = match self.random.below(3) {
+        let exit = match self.random.below(4) {
             0 => Exit::Status(0),
             1 => Exit::Status(1),
+            2 => Exit::OutOfMemory,
             _ => Exit::Signal(11),
         };
         self.supervisor.exited(pid, &exit, self.now)

@@ -366,3 +366,19 @@ fn a_stubborn_service_leaves_the_log_time_to_stop() {
             .contains(&Action::Kill(UnitId(0), 10))
     );
 }
+
+#[test]
+fn a_service_without_memory_says_so() {
+    let mut supervisor = Supervisor::new(
+        vec![service("hog", "restart = { when = \"never\" }")],
+        "log",
+    );
+    supervisor.begin(seconds(0));
+    supervisor.launched(UnitId(0), 10, seconds(0));
+    supervisor.notified(10, &ready(), seconds(0));
+    supervisor.exited(10, &Exit::OutOfMemory, seconds(1));
+    assert_eq!(state(&supervisor, 0), ServiceState::Failed);
+    let shown = &supervisor.services()[0];
+    assert_eq!(shown.reason.as_deref(), Some("signal 9 (out of memory)"));
+    assert_eq!(shown.last_exit, shown.reason);
+}

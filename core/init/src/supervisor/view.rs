@@ -29,6 +29,12 @@ impl Supervisor {
         unit.is_some_and(|unit| matches!(unit.state, State::Ready { .. }))
     }
 
+    /// The service whose main process this is.
+    #[must_use]
+    pub fn id_of(&self, pid: u32) -> Option<UnitId> {
+        self.index_of(pid).map(UnitId)
+    }
+
     /// All services, usable or not.
     pub fn ids(&self) -> impl Iterator<Item = UnitId> {
         (0..self.units.len()).map(UnitId)
