@@ -88,6 +88,13 @@ impl Record {
         self.phase == Phase::Provisioned && self.binding == *binding
     }
 
+    /// Whether another state than the one with this binding is in use. One that was only
+    /// begun holds nothing.
+    #[must_use]
+    pub fn is_of_another(&self, binding: &Digest) -> bool {
+        self.phase == Phase::Provisioned && self.binding != *binding
+    }
+
     /// As the NV index holds it.
     #[must_use]
     pub fn encode(&self) -> [u8; SIZE] {
@@ -189,6 +196,8 @@ mod tests {
             ..record()
         };
         assert!(!begun.is_in_use(&ours));
+        assert!(record().is_of_another(&other) && !record().is_of_another(&ours));
+        assert!(!begun.is_of_another(&other), "nothing was in it");
     }
 
     #[test]

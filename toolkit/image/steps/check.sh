@@ -90,7 +90,7 @@ approval bastide.policy > bastide.approval
 approval systemd.policy > systemd.approval
 openssl dgst -sha256 -verify pcr.pub -signature systemd.signature systemd.policy
 openssl dgst -sha256 -verify pcr.pub -signature bastide.signature bastide.approval
-if openssl dgst -sha256 -verify pcr.pub -signature systemd.signature systemd.approval; then
+if openssl dgst -sha256 -verify pcr.pub -signature systemd.signature systemd.approval > /dev/null 2>&1; then
   echo "systemd's signature would open the state to every release" >&2
   exit 1
 fi

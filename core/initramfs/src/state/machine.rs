@@ -20,6 +20,8 @@ const PCR_KEY: &str = "/pcr.der";
 /// What systemd-stub hands over of the bundle's `.pcrsig` section.
 const SIGNATURES: &str = "/.extra/tpm2-pcr-signature.json";
 
+const OTHER_VOLUME: &str = "the volume is not the one that the TPM has on record";
+
 const NOT_ON_RECORD: &str = "the TPM has no state of this machine on record";
 
 /// How the boots of the log are counted under one TPM.
@@ -166,16 +168,26 @@ impl Machine {
         )?)
     }
 
-    /// Makes sure that a volume is the one on record. With no record there is nothing to
-    /// compare: a person vouches for it.
+    /// Makes sure that a volume is the one on record, in use or begun.
     ///
     /// # Errors
     /// It is another.
     pub fn check_identity(&self, unlocked: &Unlocked) -> Result<()> {
+        let known = self
+            .record
+            .is_some_and(|record| record.binding == unlocked.identity());
+        ensure!(known, OTHER_VOLUME);
+        Ok(())
+    }
+
+    /// Makes sure that no other state than this one, which a person has the recovery key
+    /// of, is in use on this machine.
+    ///
+    /// # Errors
+    /// Another is.
+    pub fn check_no_other(&self, unlocked: &Unlocked) -> Result<()> {
         match self.record {
-            Some(record) if record.binding != unlocked.identity() => {
-                bail!("the volume is not the one that the TPM has on record")
-            }
+            Some(record) if record.is_of_another(&unlocked.identity()) => bail!(OTHER_VOLUME),
             _ => Ok(()),
         }
     }

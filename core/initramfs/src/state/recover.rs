@@ -87,7 +87,7 @@ pub fn by_person(
             Ok(unlocked) => {
                 if let Some(machine) = &machine {
                     machine
-                        .check_identity(&unlocked)
+                        .check_no_other(&unlocked)
                         .map_err(|error| Advice::Replaced.refusal(&format!("{error:#}")))?;
                 }
                 say("state: opened by the recovery key");
