@@ -18,11 +18,7 @@ use crate::Unreadable;
 pub fn violations(tree: &Path) -> Result<Vec<String>, Unreadable> {
     let mut found = Vec::new();
     let mut understood = Vec::new();
-    let hostile = tree.join("tests/vm/hostile");
-    let programs = directories(&tree.join("core"))?
-        .into_iter()
-        .chain([hostile]);
-    for program in programs {
+    for program in directories(&tree.join("core"))? {
         let services = directories(&program.join("services"))?;
         for home in services.into_iter().chain([program]) {
             let file = home.join("service.toml");
@@ -36,16 +32,24 @@ pub fn violations(tree: &Path) -> Result<Vec<String>, Unreadable> {
     }
     // What does not fit may be due to what was not understood: first things first.
     if found.is_empty() {
-        let disagreements = disagreements(&understood, Scope::Tree).into_iter();
-        found.extend(disagreements.map(|problem| {
-            let (service, key, what) = (problem.service, problem.key, problem.what);
-            format!("service {service}: `{key}`: {what}")
-        }));
+        found.extend(misfits(&understood, Scope::Tree));
     }
     for home in directories(&tree.join("products"))? {
-        found.extend(product(tree, &home));
+        for problem in product(tree, &home) {
+            // Products share most of their services.
+            if !found.contains(&problem) {
+                found.push(problem);
+            }
+        }
     }
     Ok(found)
+}
+
+fn misfits(services: &[Service], scope: Scope) -> impl Iterator<Item = String> {
+    disagreements(services, scope).into_iter().map(|problem| {
+        let (service, key, what) = (problem.service, problem.key, problem.what);
+        format!("service {service}: `{key}`: {what}")
+    })
 }
 
 fn service(tree: &Path, home: &Path, file: &Path) -> Result<Service, String> {
@@ -72,17 +76,27 @@ fn product(tree: &Path, home: &Path) -> Vec<String> {
         Ok(product) => product,
         Err(error) => return vec![error.to_string()],
     };
-    let defined = |name: &&ServiceName| {
-        definition_paths(&product.lineage, name)
-            .iter()
-            .any(|path| tree.join(path).is_file())
-    };
-    product
-        .services
-        .iter()
-        .filter(|name| !defined(name))
-        .map(|service| format!("products/{name}: nothing defines the service {service}"))
-        .collect()
+    let mut found = Vec::new();
+    let mut understood = Vec::new();
+    for name in &product.services {
+        let paths = definition_paths(&product.lineage, name);
+        let mut files = paths.iter().map(|path| tree.join(path));
+        let Some(file) = files.find(|file| file.is_file()) else {
+            found.push(format!(
+                "products/{}: nothing defines the service {name}",
+                product.name
+            ));
+            continue;
+        };
+        match service(tree, file.parent().unwrap_or(tree), &file) {
+            Ok(service) => understood.push(service),
+            Err(problem) => found.push(problem),
+        }
+    }
+    if found.is_empty() {
+        found.extend(misfits(&understood, Scope::Machine));
+    }
+    found
 }
 
 /// The directories in a directory, which need not exist.
