@@ -1,4 +1,5 @@
-//! A service writes 60 000 lines as fast as it can.
+//! A service writes 60 000 lines as fast as it can; another speaks in the name of PID 1
+//! and of the kernel.
 
 use anyhow::{Context, Result, ensure};
 
@@ -10,7 +11,7 @@ use crate::scenario::{Class, Scenario};
 pub const SCENARIO: Scenario = Scenario {
     name: "log_flood_displaces_nothing",
     claim: "A service that floods the log fills its own share of it and no more: others' entries stay, and \
-            the machine goes on.",
+            the machine goes on; what one says in another's name is kept as its own.",
     class: Class::Default,
     run,
 };
@@ -27,6 +28,9 @@ logs() { find /run/state -name '[0-9]*-[0-9]*.log' "$@"; }
 result flood "$(logs -path '*hostile-flood*' -printf '%s\n' | awk '{sum += $1} END {print int(sum / 1048576)}')"
 result others "$(logs ! -path '*hostile-flood*' -exec cat {} + | wc -l)"
 result kernel "$(logs ! -path '*hostile-flood*' -exec grep -c 'Linux version' {} + | awk -F: '{sum += $NF} END {print sum + 0}')"
+forged() { logs "$@" -exec grep -h 'forged by a service' {} + | wc -l; }
+result forged "$(forged -path '*/hostile-granted/*')"
+result passed-off "$(forged ! -path '*/hostile-granted/*')"
 result dropped "$(logs -exec cat {} + | grep -ci 'dropped\|suppressed\|limit' || true)"
 "#;
 
@@ -53,6 +57,10 @@ fn run(bench: &Bench) -> Result<()> {
     // Two boots: that of provisioning and this one.
     ensure!(number("kernel")? >= 2, "the flood displaced the kernel's entries: {found:?}");
     ensure!(number("others")? > 100, "the flood displaced others' entries: {found:?}");
+    ensure!(
+        number("forged")? == 2 && number("passed-off")? == 0,
+        "what a service said in another's name is not kept as its own: {found:?}"
+    );
     ensure!(number("dropped")? > 0, "the log does not say that it dropped lines: {found:?}");
     Ok(())
 }

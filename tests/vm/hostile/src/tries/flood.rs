@@ -12,6 +12,9 @@ const LINES: usize = 60_000;
 /// Where syslog(3) writes.
 const SYSLOG: &str = "/dev/log";
 
+/// Where the journal's native protocol goes.
+const JOURNAL: &str = "/run/systemd/journal/socket";
+
 /// Writes line after line. That it can be written is no harm; what the log makes of it
 /// is the question.
 pub fn standard_output() -> Result<()> {
@@ -25,9 +28,13 @@ pub fn standard_output() -> Result<()> {
     Ok(())
 }
 
-/// Sends a line in the name of another service, as syslog allows the sender to claim.
+/// Says something in the name of PID 1 and of the kernel, as both protocols let a sender
+/// claim. What the log makes of it is the question.
 pub fn forge() -> Result<()> {
     let socket = UnixDatagram::unbound()?;
-    socket.send_to(b"<4>init[1]: forged by hostile", SYSLOG)?;
+    socket.send_to(b"<4>init[1]: forged by a service", SYSLOG)?;
+    let fields = "MESSAGE=forged by a service\nPRIORITY=4\nSYSLOG_IDENTIFIER=kernel\n_UID=0\n_PID=1\n\
+                  _TRANSPORT=kernel\n";
+    socket.send_to(fields.as_bytes(), JOURNAL)?;
     Ok(())
 }
