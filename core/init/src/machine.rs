@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -28,6 +26,7 @@ use crate::groups;
 use crate::healthy;
 use crate::intake::{self, Intake, Sent};
 use crate::kernel_log::say;
+use crate::kernel_settings;
 use crate::launch::{self, Launcher};
 use crate::mounts;
 use crate::notify::NotifySocket;
@@ -82,6 +81,7 @@ pub fn run(landlock: bool) -> Result<Infallible> {
     let mut record = Record::new();
     record.step_at("init-started", started);
     record.step("init-mounted");
+    kernel_settings::make();
     groups::prepare()?;
     let services = catalogue::read(Path::new(catalogue::SERVICES))?;
     let supervisor = Supervisor::new(services, intake::SERVICE);
@@ -443,13 +443,11 @@ impl Machine {
         }
         // As loud as an error: whoever waits for it may have a quiet console.
         say(Level::Error, "ready");
-        match fs::write("/proc/sys/kernel/printk", CONSOLE_LEVEL) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => say(
+        if let Err(error) = kernel_settings::quieten_console(CONSOLE_LEVEL) {
+            say(
                 Level::Warning,
                 &format!("cannot make the console quieter: {error}"),
-            ),
+            );
         }
     }
 }

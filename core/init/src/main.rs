@@ -21,6 +21,7 @@ mod handover;
 mod healthy;
 mod intake;
 mod kernel_log;
+mod kernel_settings;
 mod launch;
 mod machine;
 mod mounts;

@@ -10,7 +10,7 @@ use crate::disk_copy::DiskCopy;
 use crate::installation::root_hash;
 use crate::page::{Page, expect_up, power_off};
 use crate::provisioned::is_recovery_key;
-use crate::recovery::{expect_prompt, open_with};
+use crate::recovery::{Shut, expect_prompt_or_refusal, open_with};
 use crate::scenario::{Class, Scenario};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -51,7 +51,10 @@ fn run(bench: &Bench) -> Result<()> {
 
     machine.replace_tpm()?;
     let running = start(&machine.inhabit(bench.machine("replaced-tpm")))?;
-    expect_prompt(running.console())?;
+    ensure!(
+        expect_prompt_or_refusal(running.console())? == Shut::Asks,
+        "with another TPM the machine does not ask for the recovery key"
+    );
     open_with(running.console(), key, false).context("with the key of the escrow medium")?;
     expect_up(&running, &root_hash(bench.later()?)?).context("without sealing again")?;
     Ok(())

@@ -18,7 +18,7 @@ use crate::log_verdict::Verdict;
 use crate::page::{Page, power_off};
 use crate::provisioned::is_recovery_key;
 use crate::random::Random;
-use crate::recovery::{expect_prompt, open_with};
+use crate::recovery::{Shut, expect_prompt_or_refusal, open_with};
 use crate::report::Report;
 use crate::scenario::{Class, Scenario};
 
@@ -120,7 +120,10 @@ fn one(
         }
         Moment::Resealing => {
             let console = running.console();
-            expect_prompt(console)?;
+            ensure!(
+                expect_prompt_or_refusal(console)? == Shut::Asks,
+                "with another TPM the machine does not ask for the recovery key"
+            );
             let known = key.as_deref().context("no recovery key was ever shown")?;
             console.send(&format!("{known}\r"))?;
             console.expect_any(&[SEAL_PROMPT], &[REFUSED, PAGE], PATIENCE)?;
