@@ -1,14 +1,13 @@
 //! Reaching out.
 
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream};
 
 use anyhow::Result;
 use rustix::net::{AddressFamily, SocketType, socket};
 
-/// A socket of the Internet family, bound.
+/// A socket of the Internet family.
 pub fn internet_socket() -> Result<()> {
-    UdpSocket::bind("0.0.0.0:0")?;
-    Ok(())
+    of_family(AddressFamily::INET, SocketType::DGRAM)
 }
 
 /// A connection over loopback, to itself.
