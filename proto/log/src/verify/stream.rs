@@ -209,8 +209,14 @@ impl StreamCheck {
     }
 
     /// Ends the stream.
-    pub(super) fn finish(self, report: &mut Report) {
+    pub(super) fn finish(mut self, report: &mut Report) {
         let place = Place::of_stream(&self.stream);
+        if self.records == 0 {
+            // A crash came between the stream's file and its first record: it is as the
+            // ledger knows a stream that has none.
+            self.head = Some(Digest::genesis(&self.stream));
+            self.meet_pins(&place, report);
+        }
         if let Some((place, first, _)) = self.begins {
             if self.removed {
                 report.note(place, What::Rotated { first });

@@ -489,6 +489,31 @@ fn a_torn_end_is_told() {
 }
 
 #[test]
+fn a_stream_that_a_crash_kept_from_beginning_is_told() {
+    let mut bench = Bench::new(17);
+    bench.boot();
+    bench.say("kernel");
+    let (kernel, _) = bench
+        .files
+        .iter_mut()
+        .find(|(key, _)| key.0 == name("kernel"))
+        .map(|(key, content)| (key.clone(), content.clear()))
+        .unwrap();
+    noted(&bench.verify(), |what| matches!(what, What::Empty));
+
+    // The same after the ledger knew of a record is a cut.
+    let mut bench = Bench::new(17);
+    bench.boot();
+    bench.say("kernel");
+    bench.seal("kernel");
+    bench.anchor();
+    bench.files.get_mut(&kernel).unwrap().clear();
+    found(&bench.verify(), |what| {
+        matches!(what, What::Cut { last: 0, .. })
+    });
+}
+
+#[test]
 fn a_root_that_does_not_say_where_the_log_began_is_no_evidence() {
     let mut bench = Bench::new(14);
     bench.first = 0;
