@@ -27,7 +27,7 @@ fn run(bench: &Bench) -> Result<()> {
         page.shows_digits(&owner.to_string()),
         "the status page does not show the owner's fingerprint {owner}"
     );
-    let lockdown = page.line("kernel ")?;
+    let lockdown = page.line("lockdown")?;
     ensure!(lockdown.contains("confidentiality"), "the kernel is not locked down: {lockdown}");
     page.line("tpm")?;
     let expected = crate::measurement::running_pcr11(&crate::bench::read(&bench.image("bastide.efi"))?)?;

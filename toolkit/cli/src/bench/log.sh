@@ -28,7 +28,7 @@ RateLimitIntervalSec=0
 RateLimitBurst=0
 ForwardToConsole=no
 CONFIGURATION
-    rm -rf /var/log/journal/*/*
+    rm -rf /var/log/journal/*/* /run/systemd/journal/*
     # Without this it keeps to memory, as before /var is there.
     touch /run/systemd/journal/flushed
     if [[ $2 == yes ]]; then
@@ -81,7 +81,7 @@ own() { # what, yes or no
     wait "$daemon" || true
     if [[ $2 == yes ]]; then
         # A seal is a line that ends with a signature of 128 hexadecimal digits.
-        cat /var/lib/log/others/*.log | grep -qE ' [0-9a-f]{128}$' || result "$1 is not sealed"
+        grep -qE ' [0-9a-f]{128}$' /var/lib/log/others/*.log || result "$1 is not sealed"
     fi
 }
 
