@@ -1,6 +1,6 @@
 //! Directories in memory.
 
-use std::{ffi::CString, path::Path};
+use std::{ffi::CString, io, path::Path};
 
 use rustix::mount::{MountFlags, mount};
 
@@ -14,10 +14,12 @@ use crate::MountError;
 /// The kernel refuses.
 pub fn mount_memory(target: &Path, user: u32, size_kib: u32) -> Result<(), MountError> {
     let options = format!("mode=0700,uid={user},gid={user},size={size_kib}k,nr_inodes=4k");
-    let options = CString::new(options).unwrap_or_default();
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("tmpfs", target, "tmpfs", flags, options.as_c_str()).map_err(|error| MountError::Mount {
-        path: target.to_owned(),
-        source: error.into(),
-    })
+    CString::new(options)
+        .map_err(io::Error::from)
+        .and_then(|options| Ok(mount("tmpfs", target, "tmpfs", flags, options.as_c_str())?))
+        .map_err(|source| MountError::Mount {
+            path: target.to_owned(),
+            source,
+        })
 }

@@ -69,7 +69,7 @@ fn find(
     }
 }
 
-/// Since the kernel started.
+/// Since the kernel started; that clock is never before zero, which is all that could fail.
 fn since_start() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use bastide_log::settings::{SECOND, Settings};
 use bastide_log_format::entry::{Kind, Priority};
 use bastide_log_format::verify::What;
 
-use bench::{Machine, entry, name, text};
+use bench::{Machine, Small, entry, name, text};
 
 #[test]
 fn what_is_said_is_kept_across_boots() {
@@ -194,8 +194,8 @@ fn a_source_that_says_too_much_is_cut_and_the_number_kept() {
     assert!(machine.verify().is_intact());
 }
 
-#[test]
-fn a_full_disk_ends_nothing() {
+/// A machine whose disk is soon full, and which no limit of a source keeps from filling it.
+fn on_a_small_disk() -> (Machine, Small) {
     let mut machine = Machine::new();
     machine.settings = Settings {
         part: 16 * 1024,
@@ -207,6 +207,12 @@ fn a_full_disk_ends_nothing() {
     };
     machine.initramfs();
     let disk = machine.small(300 * 1024);
+    (machine, disk)
+}
+
+#[test]
+fn a_full_disk_ends_nothing() {
+    let (mut machine, disk) = on_a_small_disk();
     let room = disk.room.clone();
     let mut store = machine.open_on(disk);
     for number in 0..2000 {
@@ -403,17 +409,7 @@ fn grave_words_without_end_do_not_keep_the_log_busy() {
 
 #[test]
 fn a_crash_on_a_full_disk_leaves_a_log_that_verifies() {
-    let mut machine = Machine::new();
-    machine.settings = Settings {
-        part: 16 * 1024,
-        floor: 64 * 1024,
-        reserve: 32 * 1024,
-        records_at_once: u64::from(u32::MAX),
-        bytes_at_once: u64::from(u32::MAX),
-        ..Settings::default()
-    };
-    machine.initramfs();
-    let disk = machine.small(300 * 1024);
+    let (mut machine, disk) = on_a_small_disk();
     let mut store = machine.open_on(disk);
     let oldest = |machine: &Machine| {
         let files = machine.disk().list().unwrap();
