@@ -88,6 +88,7 @@ pub fn campaign(bench: &Bench, cuts: u32) -> Result<()> {
     let mut key = None;
     let result = (0..cuts).try_for_each(|cut| {
         let moment = Moment::of(cut, cuts);
+        eprintln!("power cut {} of {cuts}: {}", cut + 1, moment.name());
         one(bench, &machine, moment, &mut key, &mut random, &mut report).with_context(|| {
             format!("cut {} of {cuts}, {}, seed {}", cut + 1, moment.name(), bench.seed)
         })
