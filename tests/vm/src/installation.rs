@@ -55,7 +55,7 @@ impl Installation {
 
     fn disk_path(&self) -> &Path {
         match &self.disk {
-            Disk::Image(path) | Disk::Own(path) => path,
+            Disk::Image(path) | Disk::Own(path) | Disk::Stick(path) => path,
         }
     }
 

@@ -64,8 +64,13 @@ pub enum Shut {
 /// Types the recovery key at the question, waits until the state is open, and answers the
 /// question whether to seal again.
 pub fn open_with(console: &Console, key: &str, seal: bool) -> Result<()> {
-    let unwanted = [REFUSED, RECOVERY_PROMPT, PROVISIONING];
     console.send(&format!("{key}\r"))?;
+    expect_opened_by_person(console, seal)
+}
+
+/// As [`open_with`], for a key that was typed already, wherever that was.
+pub fn expect_opened_by_person(console: &Console, seal: bool) -> Result<()> {
+    let unwanted = [REFUSED, RECOVERY_PROMPT, PROVISIONING];
     console
         .expect_any(&[OPENED_BY_RECOVERY], &unwanted, PATIENCE)
         .context("the recovery key did not open the state")?;

@@ -22,6 +22,18 @@ pub enum Disk {
     Image(PathBuf),
     /// A raw image that the guest writes to, and that the caller keeps.
     Own(PathBuf),
+    /// As [`Disk::Own`], on a stick in a USB port; no firmware boots from it.
+    Stick(PathBuf),
+}
+
+/// What a person types on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keyboard {
+    /// A PS/2 keyboard, as laptops have.
+    #[default]
+    Ps2,
+    /// A USB keyboard, on a board without a PS/2 controller.
+    Usb,
 }
 
 /// Where the serial console goes.
@@ -45,6 +57,8 @@ pub struct Configuration {
     pub disks: Vec<Disk>,
     /// TCG or KVM.
     pub accelerator: Accelerator,
+    /// Its keyboard.
+    pub keyboard: Keyboard,
     /// Memory in MiB.
     pub memory: u32,
     /// Virtual processors.
@@ -74,6 +88,7 @@ impl Configuration {
             firmware,
             disks: Vec::new(),
             accelerator,
+            keyboard: Keyboard::default(),
             memory: 1024,
             processors: 2,
             vendor_strings: Vec::new(),
@@ -116,7 +131,11 @@ pub(crate) fn arguments(machine: &Configuration, files: &Prepared) -> Vec<OsStri
     add(&["-nodefaults", "-no-user-config", "-display", "none"]);
     // SMM keeps the variable store out of the reach of the guest's kernel; the
     // flash below accepts writes only from SMM.
-    add(&["-machine", "q35,smm=on"]);
+    let board = match machine.keyboard {
+        Keyboard::Ps2 => "q35,smm=on",
+        Keyboard::Usb => "q35,smm=on,i8042=off",
+    };
+    add(&["-machine", board]);
     add(&["-global", "driver=cfi.pflash01,property=secure,value=on"]);
     // A guest's suspend would look like a hang to whoever waits.
     add(&["-global", "ICH9-LPC.disable_s3=1"]);
@@ -151,10 +170,19 @@ pub(crate) fn arguments(machine: &Configuration, files: &Prepared) -> Vec<OsStri
         "tpm-crb,tpmdev=tpm",
     ]);
 
+    let usb_keyboard = machine.keyboard == Keyboard::Usb;
+    let is_stick = |disk: &Disk| matches!(disk, Disk::Stick(_));
+    if usb_keyboard || machine.disks.iter().any(is_stick) {
+        add(&["-device", "qemu-xhci,id=usb"]);
+    }
+    if usb_keyboard {
+        add(&["-device", "usb-kbd,bus=usb.0"]);
+    }
     for (index, disk) in machine.disks.iter().enumerate() {
+        let stick = is_stick(disk);
         let (disk, keep) = match disk {
             Disk::Image(path) => (value(path), "snapshot=on"),
-            Disk::Own(path) => (value(path), "snapshot=off"),
+            Disk::Own(path) | Disk::Stick(path) => (value(path), "snapshot=off"),
         };
         // What a disk loses at a power cut is the campaign's business; a plain run
         // should not wait for the host's disk.
@@ -163,10 +191,12 @@ pub(crate) fn arguments(machine: &Configuration, files: &Prepared) -> Vec<OsStri
             &format!("if=none,id=disk{index},format=raw,{keep},cache=unsafe,file={disk}"),
         ]);
         let order = index + 1;
-        add(&[
-            "-device",
-            &format!("virtio-blk-pci,drive=disk{index},bootindex={order},serial=disk{index}"),
-        ]);
+        let device = if stick {
+            format!("usb-storage,bus=usb.0,drive=disk{index},removable=on")
+        } else {
+            format!("virtio-blk-pci,drive=disk{index},bootindex={order},serial=disk{index}")
+        };
+        add(&["-device", &device]);
     }
     add(&["-object", "rng-random,id=rng,filename=/dev/urandom"]);
     add(&["-device", "virtio-rng-pci,rng=rng"]);
@@ -257,6 +287,19 @@ mod tests {
         assert!(line.contains("snapshot=off,cache=unsafe,file=/run/c.img"));
         assert!(line.contains("type=11,value=io.systemd.x=a,,b"));
         assert!(line.find("bootindex=1").unwrap() < line.find("bootindex=2").unwrap());
+    }
+
+    #[test]
+    fn usb_is_there_when_something_is_plugged_in() {
+        assert!(!line(&machine()).contains("usb"));
+        let stick = line(&machine().disk(Disk::Stick("/run/stick.img".into())));
+        assert!(stick.contains("qemu-xhci,id=usb"));
+        assert!(stick.contains("usb-storage,bus=usb.0,drive=disk2"));
+        assert!(!stick.contains("bootindex=3") && !stick.contains("usb-kbd"));
+        let mut machine = machine();
+        machine.keyboard = Keyboard::Usb;
+        let keyboard = line(&machine);
+        assert!(keyboard.contains("i8042=off") && keyboard.contains("usb-kbd,bus=usb.0"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod tpm;
 mod tpm_traffic;
 
 pub use accelerator::{Accelerator, AcceleratorChoice, AcceleratorError, choose_accelerator};
-pub use arguments::{Configuration, Disk, Firmware, Serial};
+pub use arguments::{Configuration, Disk, Firmware, Keyboard, Serial};
 pub use console::{Console, ExpectError, Line, Seen};
 pub use disk::{DiskError, sparse_copy};
 pub use machine::{Machine, MachineError, TPM_STATE, VARIABLES};

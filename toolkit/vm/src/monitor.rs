@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -25,6 +26,9 @@ pub enum MonitorError {
         answer: String,
     },
 }
+
+/// How long QEMU holds a key down, 100 ms, and lets it go before the next.
+const KEY_STROKE: Duration = Duration::from_millis(150);
 
 /// A connection to the monitor.
 #[derive(Debug)]
@@ -88,6 +92,30 @@ impl Monitor {
             .map(|name| json!({"type": "qcode", "data": name}))
             .collect();
         self.execute("send-key", json!({"keys": keys})).map(drop)
+    }
+
+    /// Types letters, digits, spaces and `-` on the machine's own keyboard, as its American
+    /// layout has them, and Enter after them. Returns once the last key is up.
+    ///
+    /// # Panics
+    /// On any other character.
+    pub fn type_line(&mut self, text: &str) -> Result<(), MonitorError> {
+        for letter in text.chars() {
+            let small = letter.to_ascii_lowercase().to_string();
+            let name = match letter {
+                'a'..='z' | 'A'..='Z' | '0'..='9' => small.as_str(),
+                ' ' => "spc",
+                '-' => "minus",
+                other => panic!("there is no key for {other:?}"),
+            };
+            let shifted = ["shift", name];
+            let keys = &shifted[usize::from(!letter.is_ascii_uppercase())..];
+            self.press_keys(keys)?;
+            sleep(KEY_STROKE);
+        }
+        self.press_keys(&["ret"])?;
+        sleep(KEY_STROKE);
+        Ok(())
     }
 
     /// Writes what the screen shows to `file` as PNG.
