@@ -1,6 +1,7 @@
 //! The power goes, at random moments of the first boot, of the writing after it and of
-//! sealing the state to a new TPM; after each cut standard tools check the file system, and the machine must come up at last,
-//! with a log that verifies.
+//! sealing the state to a new TPM; after each cut standard tools check the file system, and
+//! the machine must come up at last, with a log that verifies. What the disk had taken over
+//! before the cut is kept: a volatile cache of its own is not imitated.
 
 use std::thread::sleep;
 use std::time::Duration;
