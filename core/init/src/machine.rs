@@ -33,6 +33,7 @@ use crate::notify::NotifySocket;
 use crate::output::{Output, TO_KERNEL, TO_LOG};
 use crate::report::Record;
 use crate::settings::notify_socket;
+use crate::stage;
 use crate::supervisor::{Action, Exit, Level, Stop, Supervisor, UnitId};
 
 /// Messages or reads of one source handled before others have their turn.
@@ -276,11 +277,20 @@ impl Machine {
         }
     }
 
-    /// Tells whether a process was killed because there was no memory for its service.
+    /// Tells whether a process was killed because there was no memory for its service, and
+    /// what kept the stage from executing its program: the log may be what cannot be
+    /// started, and whoever reads the status cannot always read the log.
     fn look_closer(&mut self, pid: u32, exit: Exit) -> Exit {
         let Some(id) = self.supervisor.id_of(pid) else {
             return exit;
         };
+        let mut outputs = self.outputs.get_mut(&id).into_iter().flatten();
+        let output = outputs.find(|output| output.pid() == pid);
+        let last = output.and_then(|output| output.reaped(clock::now()));
+        self.pass_lines_on();
+        if exit == Exit::Status(i32::from(stage::FAILED)) {
+            return last.map_or(exit, Exit::NotStarted);
+        }
         let kills = groups::memory_kills(self.supervisor.name(id));
         let before = self.memory_kills.insert(id, kills).unwrap_or(0);
         if kills > before && exit == Exit::Signal(Signal::SIGKILL as i32) {

@@ -33,6 +33,9 @@ pub struct Output {
     source: OwnedFd,
     lines: Lines,
     waiting: VecDeque<String>,
+    last: Option<String>,
+    /// Whether the process was reaped.
+    reaped: bool,
     /// Whether nothing more comes.
     over: bool,
 }
@@ -45,6 +48,8 @@ impl Output {
             source,
             lines: Lines::default(),
             waiting: VecDeque::new(),
+            last: None,
+            reaped: false,
             over: false,
         }
     }
@@ -60,14 +65,30 @@ impl Output {
         match read(&self.source, &mut bytes) {
             Ok(count) if count > 0 => {
                 let bytes = bytes.get(..count).unwrap_or_default();
-                self.waiting.extend(self.lines.push(bytes, most, now));
+                let lines = self.lines.push(bytes, most, now);
+                self.add(lines);
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(_) | Err(_) => {
-                self.waiting.extend(self.lines.finish(most, now));
+                let lines = self.lines.finish(most, now);
+                self.add(lines);
                 self.over = true;
             }
         }
+    }
+
+    fn add(&mut self, lines: Vec<String>) {
+        self.last = lines.last().cloned().or(self.last.take());
+        self.waiting.extend(lines);
+    }
+
+    /// The process was reaped: the last line that it has written.
+    pub fn reaped(&mut self, now: Moment) -> Option<String> {
+        self.reaped = true;
+        if !self.over {
+            self.read(TO_KERNEL, now);
+        }
+        self.last.clone()
     }
 
     /// The source, if more may be read: lines that wait come first.
@@ -85,9 +106,9 @@ impl Output {
         self.waiting.pop_front();
     }
 
-    /// Whether nothing more comes, and nothing waits.
+    /// Whether nothing more comes, nothing waits, and nobody asks for the last line.
     pub fn is_over(&self) -> bool {
-        self.over && self.waiting.is_empty()
+        self.over && self.reaped && self.waiting.is_empty()
     }
 }
 
@@ -192,6 +213,8 @@ mod tests {
         assert!(output.wanted().is_none() && !output.is_over());
         assert_eq!(output.next(), Some("rest"));
         output.passed();
+        assert!(!output.is_over());
+        assert_eq!(output.reaped(now).as_deref(), Some("rest"));
         assert!(output.is_over());
     }
 

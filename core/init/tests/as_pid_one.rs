@@ -467,7 +467,10 @@ fn services_are_confined_supervised_and_stopped_whatever_they_do() {
         &log,
         "missing: cannot execute /usr/lib/bastide/nothing-here",
     );
-    position(&log, "service missing failed: exit status 203");
+    position(
+        &log,
+        "service missing failed: could not be started: cannot execute",
+    );
     position(&log, "service bad failed: ");
     position(&log, "`colour`: unknown field `colour`");
     position(&log, "degraded: without bad, blocked, flaky, liar, missing");
