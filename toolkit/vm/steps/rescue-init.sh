@@ -16,6 +16,9 @@ mkdir -p /run/lock /run/cryptsetup /dev/shm
 [[ -e /dev/fd ]] || ln -s /proc/self/fd /dev/fd
 tr -d '\0' < /dev/vdb > /run/task
 
+# From here on the console is the task's: of the kernel only an emergency shows.
+echo 1 > /proc/sys/kernel/printk
+
 cd /run || exit 1
 echo 'rescue: begin'
 bash -euo pipefail /run/task < /dev/null
